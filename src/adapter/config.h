@@ -1,0 +1,76 @@
+/*
+ * The configuration file, over libConfuse. Nobody else includes <confuse.h>.
+ *
+ * This module knows syntax, option names, types, bounds and defaults (one table row each); what the values mean is decided in app/settings.h.
+ * Every error says file:line: option: why, where the library knows the line.
+ */
+#ifndef ADAPTER_CONFIG_H
+#define ADAPTER_CONFIG_H
+
+#include "base/err.h"
+#include "base/slice.h"
+
+/* A list of strings; each NUL-terminated, owned by the configuration. */
+struct config_list {
+    const char *const *items;
+    size_t count;
+};
+
+/* One source section, as written. NULL: not given. */
+struct config_source {
+    const char *name;
+    int line;
+    const char *provider;
+    /* Each credential may be given inline or by file, both as lists (a single string is a list of one). */
+    struct config_list secret, secret_file;
+    struct config_list basic, basic_file;
+    struct config_list bearer, bearer_file;
+    struct config_list header, header_file;
+    struct config_list url_token, url_token_file;
+    struct config_list allow_from;
+    const char *mode; /* "any" unless given */
+    const char *signature, *signature_header, *signature_prefix, *signature_encoding;
+    const char *tracking_url;
+};
+
+/* One client section, as written. */
+struct config_client {
+    const char *name;
+    int line;
+    struct config_list token_sha256;
+    const char *scope; /* "tracking" unless given */
+    struct config_list sources;
+};
+
+struct config {
+    const char *path;
+    const char *ingest_dsn, *status_dsn; /* NULL: not given */
+    struct {
+        size_t max_body, max_buffered, spool_max, quarantine_max; /* bytes */
+        size_t max_in_flight, connections;
+        const char *spool; /* NULL: none */
+        struct config_list trusted_proxies;
+        bool plain_http;
+    } webhook;
+    struct {
+        size_t max_in_flight, connections;
+        bool plain_http;
+    } status;
+    const struct config_source *sources;
+    size_t source_count;
+    const struct config_client *clients;
+    size_t client_count;
+    bool has_secrets; /* a credential or a dsn with a password stands in the file itself */
+};
+
+/*
+ * Reads PATH. Unknown section or option, bad type or bound, a section twice: ERR_CONFIG. A file that holds secrets and
+ * that group or others may read (group is allowed to read when the file belongs to root) is refused. NULL on failure; else freed with config_free().
+ */
+MUST_CHECK struct config *config_read(const char *path, struct err *err);
+void config_free(struct config *config);
+
+/* "1MiB", "64KiB", "1GiB", "4096" to bytes; false on anything else or overflow. */
+MUST_CHECK bool config_parse_size(const char *text, size_t *bytes);
+
+#endif

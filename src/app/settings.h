@@ -1,0 +1,71 @@
+/*
+ * The configuration, checked and ready for use: what the values of adapter/config.h mean.
+ *
+ * Immutable after loading, so threads share it without locks. Each program opens only the secrets it needs.
+ */
+#ifndef APP_SETTINGS_H
+#define APP_SETTINGS_H
+
+#include "base/err.h"
+#include "domain/auth.h"
+#include "domain/provider.h"
+
+enum source_mode { MODE_ANY, MODE_LIVE, MODE_SANDBOX };
+
+/* A sender's account: one URL. */
+struct source {
+    struct slice name;
+    const struct provider *provider;
+    struct auth_policy policy;
+    enum source_mode mode;
+    struct slice tracking_url; /* template with {tracking_number}; empty: none */
+};
+
+/* Who may read the status endpoint. */
+struct client {
+    struct slice name;
+    uint8_t (*token_sha256)[32];
+    size_t token_count;
+    bool full;             /* scope full: personal data too */
+    bool all_sources;      /* sources = {"*"} */
+    struct slice *sources; /* otherwise these */
+    size_t source_count;
+};
+
+struct settings {
+    /* Database connection strings; empty: libpq's own environment decides. Only the one of the program's own part is set. */
+    struct slice ingest_dsn, status_dsn; /* NUL-terminated */
+    size_t max_body, max_buffered, quarantine_max;
+    size_t max_in_flight, connections; /* of the program's own part */
+    bool plain_http;                   /* likewise */
+    struct address_range *trusted_proxies;
+    size_t trusted_proxy_count;
+    struct source *sources; /* secrets are loaded for PART_WEBHOOK and PART_CHECK only */
+    size_t source_count;
+    /* Stands in for an unknown source: random secrets, so a refusal takes as long and looks the same. Loaded with the secrets. */
+    struct source decoy;
+    struct client *clients;
+    size_t client_count;
+};
+
+enum settings_part {
+    PART_WEBHOOK, /* sources with secrets, ingest_dsn */
+    PART_STATUS,  /* status_dsn, source names */
+    PART_CHECK,   /* everything, for `waybill check` */
+    PART_ADMIN,   /* source names, providers and tracking_url: no secret, no dsn */
+};
+
+/* The file the environment names ($WAYBILL_CONFIG), else /etc/waybill/waybill.conf. */
+const char *settings_path(void);
+/*
+ * Reads and checks PATH for PART. On failure NULL and ERR_CONFIG with file:line: option: reason. Freed with settings_free(), which wipes the secrets.
+ */
+MUST_CHECK struct settings *settings_load(const char *path, enum settings_part part, struct err *err);
+void settings_free(struct settings *settings);
+
+const struct source *settings_source(const struct settings *settings, struct slice name);
+/* The client that owns TOKEN (compared by SHA-256 in constant time); NULL when none does. */
+const struct client *settings_client(const struct settings *settings, struct slice token);
+bool client_may_see(const struct client *client, struct slice source);
+
+#endif

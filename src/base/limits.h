@@ -1,0 +1,31 @@
+/* Every maximum in one place. Bytes unless the name says otherwise. */
+#ifndef BASE_LIMITS_H
+#define BASE_LIMITS_H
+
+/* Ids, numbers and status words are 1 to this many bytes: a longer one would not fit an index row. */
+#define LIMIT_ID 255
+/* A text the sender wrote for people (message, location, name): cut at a character boundary. */
+#define LIMIT_TEXT 4096
+/* A link. */
+#define LIMIT_URL 2048
+/* Boxes, history rows, documents or items of one webhook; more is quarantined. */
+#define LIMIT_CHANGES 10000
+/* Derived memory of one request beside its body (parsed changes, answer). */
+#define LIMIT_REQUEST_ARENA (32u << 20)
+/* Ceiling of webhook.max_body, whatever the configuration says. */
+#define LIMIT_BODY (64u << 20)
+/* One log line. */
+#define LIMIT_LOG_LINE 2048
+/* The configuration file, and each secret file. */
+#define LIMIT_CONFIG_FILE (1u << 20)
+#define LIMIT_SECRET_FILE 4096
+/* One HTTP answer: a list of 1000 order documents. */
+#define LIMIT_ANSWER (64u << 20)
+/* Jobs and bytes that one transaction takes at most. */
+#define LIMIT_BATCH_JOBS 256
+#define LIMIT_BATCH_BYTES (8u << 20)
+/* Distinct values of one repeatable query parameter, orders in one page. */
+#define LIMIT_QUERY_VALUES 100
+#define LIMIT_PAGE_ORDERS 1000
+
+#endif

@@ -1,0 +1,155 @@
+/*
+ * What one webhook says, in the project's own terms: the normalised changes that every provider produces and that the store writes.
+ *
+ * Pure data, owned by the request's arena. Slices are UTF-8 without U+0000; the empty slice, TIMESTAMP_NONE and DATE_NONE mean "says nothing about
+ * it", which never erases what is known. How facts of several webhooks merge (registers) is decided by the keys below and done in SQL
+ * (schema/, function waybill_data.apply): the greater key wins, keys compare as bytes.
+ */
+#ifndef DOMAIN_CHANGE_H
+#define DOMAIN_CHANGE_H
+
+#include "base/arena.h"
+#include "base/strbuf.h"
+#include "base/timestamp.h"
+#include "domain/status_word.h"
+
+/* A UUIDv8 (RFC 9562) made from a SHA-256: derived, never drawn. */
+struct uuid {
+    uint8_t bytes[16];
+};
+
+/* One status as the sender reports it. */
+struct status_report {
+    enum status status;
+    bool weak;
+    struct slice provider_status; /* the sender's own word, verbatim; empty: none */
+    struct slice detail;
+    int64_t at; /* the time shown; TIMESTAMP_NONE: none */
+    struct slice location;
+    int64_t next_attempt_at;
+};
+
+/* What a webhook says of its order itself. */
+struct order_change {
+    bool has_status;
+    struct status_report status;
+    struct slice order_number, external_reference, courier_id;
+    int64_t send_date;
+    struct slice destination; /* JSON object with the keys of the contract, all present; empty: none */
+    /* The complete list of the order's boxes at this time, where the sender gives one. */
+    bool has_box_list;
+    struct slice *box_list;
+    size_t box_list_count;
+};
+
+/* What a webhook says of one box. */
+struct box_change {
+    struct slice box_id;
+    bool has_status;
+    struct status_report status;
+    bool was_delayed, had_failed_attempt; /* flags are or-ed: false says nothing */
+    struct slice tracking_number, carrier, tracking_url, signed_by, proof_of_delivery, label_url;
+    struct slice pickup_point; /* JSON object of the contract; empty: none */
+    struct slice items;        /* JSON array of {"id","quantity"}; empty: none */
+    int32_t estimated_delivery_date; /* days since 1970; DATE_NONE: none */
+    int64_t estimated_delivery_at;
+    int64_t shipped_at; /* the sender's own; the earliest stands */
+};
+
+/* One row of a box's history. */
+struct tracking_event {
+    struct slice box_id;
+    /* The sender's identity of this row when several webhooks carry it again (Shipup's events[].id): later ones correct it.
+     * Empty: the row belongs to this webhook alone. */
+    struct slice sender_event_id;
+    int64_t occurred_at;
+    enum status status;
+    struct slice detail, provider_status, location, message;
+    /* The status the sender says the box had before; empty: it does not say. */
+    struct slice previous_status;
+    /* Further words that this event counts as when gaps are looked for, separated by '|' ("EXCEPTION|DELIVERY_FAILED"). */
+    struct slice stands_for;
+};
+
+/* A link to a paper that belongs to a box. All stay: a union by (kind, url). */
+struct document {
+    struct slice box_id, kind, url;
+};
+
+enum order_field { FIELD_STATUS, FIELD_SEND_DATE, FIELD_COURIER, FIELD_DESTINATION };
+
+/* A change of the order itself, for the history of the order. Of a destination only country, zip and city, joined by a space. */
+struct order_field_change {
+    enum order_field field;
+    struct slice previous_value, new_value;
+    int64_t occurred_at;
+};
+
+struct manifest {
+    struct slice shipment_id, awb_number, country;
+    int64_t parcel_count; /* -1: not said */
+    int64_t submitted_at;
+};
+
+/* What became of reading one document. */
+enum reading {
+    READING_APPLIED,     /* understood, changes below */
+    READING_IGNORED,     /* understood and kept, nothing for the rows */
+    READING_URL_CHECK,   /* the provider tests the URL: answered, not kept */
+    READING_QUARANTINED, /* unknown event, or a required field missing or of a wrong type: detail says which */
+};
+
+struct changes {
+    /* Filled as far as known, also when quarantined. */
+    struct slice event_type;
+    struct slice event_id; /* empty: the sender gives none */
+    bool live_known, live;
+    /* For READING_QUARANTINED: the JSON path and what is wrong with it, never a value of the sender's. */
+    struct slice detail;
+
+    /* For READING_APPLIED. */
+    int64_t version_at; /* orders the facts of one order; a pure function of the body */
+    /* Between version_at and the event key in the key of a history row (Shipup's webhook id); 0 elsewhere. */
+    int64_t snapshot_id;
+    struct slice order_id; /* empty: a manifest, which belongs to no order */
+    struct order_change order;
+    struct box_change *boxes;
+    size_t box_count;
+    struct tracking_event *events;
+    size_t event_count;
+    struct document *documents;
+    size_t document_count;
+    struct order_field_change *order_changes;
+    size_t order_change_count;
+    bool has_manifest;
+    struct manifest manifest;
+};
+
+/* ---- identities: UUIDv8 of a SHA-256 over length-prefixed fields. False only when hashing fails. ---- */
+
+MUST_CHECK bool order_key(struct slice source, bool live, struct slice order_id, struct uuid *key);
+MUST_CHECK bool box_key(const struct uuid *order, struct slice box_id, struct uuid *key);
+MUST_CHECK bool manifest_key(struct slice source, bool live, struct slice shipment_id, struct uuid *key);
+/*
+ * The first eight bytes come from (source, live, event id), the last eight from the canonical content: deliveries of one event id with other content stand next to each other
+ * in the primary key, so that `conflict` is one index look-up. Without an event id they are only equal for equal content.
+ */
+MUST_CHECK bool delivery_id(struct slice source, bool live, struct slice event_id, struct slice content, struct uuid *id);
+/* A delivery that could not be understood is recognised by its bytes. */
+MUST_CHECK bool quarantined_delivery_id(struct slice source, struct slice body, struct uuid *id);
+/* The row of a box's history: by the sender's own id, or else by the delivery and its number in it. */
+MUST_CHECK bool event_row_key(const struct uuid *box, struct slice sender_event_id, const struct uuid *delivery,
+                              uint32_t number, struct uuid *key);
+
+/* ---- register keys: appended to OUT, compared with memcmp ---- */
+
+/* (version_at, event key): every fact but a status. NUMBER tells changes of one delivery apart. */
+void fact_key(struct strbuf *out, int64_t version_at, const struct uuid *delivery, uint32_t number);
+/* (version_at, snapshot id, event key): a history row. */
+void history_key(struct strbuf *out, int64_t version_at, int64_t snapshot_id, const struct uuid *delivery,
+                 uint32_t number);
+/* (phase, version_at, rank, provider_status, event key). OF_ORDER: an order's own status has only the phases unknown and open. */
+void status_key(struct strbuf *out, const struct status_report *report, bool of_order, int64_t version_at,
+                const struct uuid *delivery, uint32_t number);
+
+#endif

@@ -1,0 +1,56 @@
+/*
+ * The vocabulary: every status an order or a box can have, with its rank and phase (providers.md section 2, design.md "State that converges").
+ */
+#ifndef DOMAIN_STATUS_WORD_H
+#define DOMAIN_STATUS_WORD_H
+
+#include "base/slice.h"
+
+enum status {
+    STATUS_UNKNOWN,
+    STATUS_PENDING,
+    STATUS_PRE_TRANSIT,
+    STATUS_IN_TRANSIT,
+    STATUS_OUT_FOR_DELIVERY,
+    STATUS_ATTEMPT_FAILED,
+    STATUS_AVAILABLE_FOR_PICKUP,
+    STATUS_EXCEPTION,
+    STATUS_RETURNING,
+    STATUS_EXPIRED,
+    STATUS_DELIVERED,
+    STATUS_FAILED,
+    STATUS_RETURNED,
+    STATUS_CANCELLED,
+    STATUS_PARTIALLY_DELIVERED, /* of an order only, always derived */
+};
+
+/* How firmly a status stands against others of one box: the greater phase wins whatever the time. */
+enum phase {
+    PHASE_UNKNOWN = -1,
+    PHASE_WEAK = 0,
+    PHASE_OPEN = 1,
+    PHASE_STICKY = 2,
+};
+
+/* The word of the contract: "in_transit". */
+struct slice status_name(enum status status);
+/* The status of a word; false when there is none such. */
+bool status_from_name(struct slice name, enum status *status);
+/* 0 for unknown to 96 for cancelled. */
+int status_rank(enum status status);
+/* Of a box's status that is not weak. */
+enum phase status_phase(enum status status);
+
+/* One word of a sender's vocabulary. A provider keeps a table of them. */
+struct status_word {
+    struct slice word;   /* as the sender documents it */
+    enum status status;
+    struct slice detail; /* status_detail; empty: none */
+    bool weak;           /* phase 0: shows only while nothing better is known */
+    bool delayed;        /* sets was_delayed */
+};
+
+/* The row of WORD, compared after trimming and without ASCII case; NULL when the table has none. */
+const struct status_word *status_word_find(const struct status_word *words, size_t count, struct slice word);
+
+#endif
