@@ -3,9 +3,12 @@ MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := all
+SHELL := /bin/bash
 
 VERSION := 0.1.0
-CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 BUILD ?= build
 # Where webhook.fcgi and status.fcgi are linked to; other builds (clang, sanitizers) keep theirs beside their objects.
 CGIBIN ?= cgi-bin
@@ -15,10 +18,12 @@ PKG_CONFIG ?= pkg-config
 OPTIMISE ?= -O2 -g
 SANITIZE ?=
 WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Werror
-HARDENING := -fstack-protector-strong -fPIE -D_FORTIFY_SOURCE=2
-override CFLAGS := -std=c17 -pthread $(OPTIMISE) $(WARNINGS) $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fPIE,$(HARDENING)) $(CFLAGS)
-override CPPFLAGS := -Isrc -D_GNU_SOURCE -DWAYBILL_VERSION='"$(VERSION)"' $(CPPFLAGS)
-override LDFLAGS := -pthread -pie -Wl,-z,relro,-z,now $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
+HARDENING := -fstack-protector-strong -D_FORTIFY_SOURCE=2
+SANITIZING := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
+# CPPFLAGS, CFLAGS and LDFLAGS are the caller's, and come last.
+ALL_CPPFLAGS = -Isrc -D_GNU_SOURCE -DWAYBILL_VERSION='"$(VERSION)"' $(PKG_CFLAGS) $(CPPFLAGS)
+ALL_CFLAGS = -std=c17 -pthread -fPIE $(OPTIMISE) $(WARNINGS) $(if $(SANITIZE),$(SANITIZING),$(HARDENING)) $(CFLAGS)
+ALL_LDFLAGS = -pthread -pie -Wl,-z,relro,-z,now $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
 # Asked for when the first file is compiled, so that `make help` and `make deps` work before the packages are there.
 PKG_CFLAGS = $(eval PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS)))$(PKG_CFLAGS)
 PKG_LIBS = $(eval PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS)))$(PKG_LIBS)
@@ -27,6 +32,7 @@ LIB_SOURCES := $(sort $(wildcard src/base/*.c src/adapter/*.c src/domain/*.c src
 CLI_SOURCES := $(sort $(wildcard src/cli/*.c))
 UNIT_SOURCES := $(sort $(wildcard tests/unit/test_*.c))
 MIGRATIONS := $(sort $(wildcard schema/*.sql))
+FORMATTED = $(sort $(shell find src cgi-bin tests -name '*.[ch]'))
 
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
 CLI_OBJECTS := $(CLI_SOURCES:%.c=$(BUILD)/%.o)
@@ -34,23 +40,33 @@ UNIT_TESTS := $(UNIT_SOURCES:tests/unit/%.c=$(BUILD)/unit/%)
 
 PROGRAMS := $(CGIBIN)/webhook.fcgi $(CGIBIN)/status.fcgi $(BUILD)/waybill
 
-.PHONY: all
-all: $(PROGRAMS)
+# ---- building ----
 
-$(BUILD)/%.o: %.c
+.PHONY: all
+all: $(PROGRAMS) ## build everything, without network
+
+# Objects of other flags or another compiler are no use: this file changes when those do.
+$(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	@printf '%s\n' '$(subst ','\'',$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS))' > $@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+.PHONY: FORCE
+FORCE:
+
+$(BUILD)/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/libwaybill.a: $(LIB_OBJECTS)
 	@rm -f $@
 	ar rcs $@ $^
 
-$(CGIBIN)/%.fcgi: $(BUILD)/cgi-bin/%.o $(BUILD)/libwaybill.a
+$(CGIBIN)/webhook.fcgi $(CGIBIN)/status.fcgi: $(CGIBIN)/%.fcgi: $(BUILD)/cgi-bin/%.o $(BUILD)/libwaybill.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 $(BUILD)/waybill: $(CLI_OBJECTS) $(BUILD)/migrations.o $(BUILD)/libwaybill.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 # The migrations travel inside the program: `waybill migrate` needs no folder.
 $(BUILD)/migrations.S: $(MIGRATIONS) Makefile
@@ -66,14 +82,117 @@ $(BUILD)/migrations.o: $(BUILD)/migrations.S
 
 $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libwaybill.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -Itests/unit $(PKG_CFLAGS) $(CFLAGS) -MMD -MP -o $@ $< $(BUILD)/libwaybill.a $(LDFLAGS) $(PKG_LIBS) -lcmocka
-
-.PHONY: unit
-unit: $(UNIT_TESTS)
-	@for t in $(UNIT_TESTS); do echo "== $$t"; $$t || exit 1; done
+	$(CC) -Itests/unit $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(BUILD)/libwaybill.a $(ALL_LDFLAGS) $(PKG_LIBS) -lcmocka
 
 .PHONY: clean
-clean:
+clean: ## remove what was built (a stack's var/ stays)
 	rm -rf build cgi-bin/*.fcgi
+
+# Variants with objects and programs of their own: make build-clang, build-asan, build-tsan; unit-asan, e2e-asan and so on.
+VARIANT_clang := CC=clang
+VARIANT_asan := SANITIZE=address,undefined OPTIMISE='-O1 -g'
+VARIANT_tsan := SANITIZE=thread OPTIMISE='-O1 -g'
+VARIANTS := clang asan tsan
+IN_VARIANT = +@$(MAKE) --no-print-directory BUILD=build/$* CGIBIN=build/$*/cgi-bin $(VARIANT_$*)
+.PHONY: $(foreach v,$(VARIANTS),build-$v unit-$v e2e-$v)
+$(VARIANTS:%=build-%): build-%:
+	$(IN_VARIANT) all unit-programs
+$(VARIANTS:%=unit-%): unit-%:
+	$(IN_VARIANT) unit
+$(VARIANTS:%=e2e-%): e2e-%:
+	$(IN_VARIANT) e2e
+
+# ---- the stack: PostgreSQL, a web server and both responders on 127.0.0.1 ----
+
+# The folder for all that it writes.
+VAR ?= var
+PORT ?= 8080
+# lighttpd, apache or nginx
+SERVER ?= lighttpd
+# 0: send none
+SAMPLES ?= 1
+STACK = BUILD='$(BUILD)' CGIBIN='$(CGIBIN)' VAR='$(VAR)' PORT='$(PORT)' SERVER='$(SERVER)' SAMPLES='$(SAMPLES)' tests/stack/stack.sh
+
+.PHONY: run up down deps
+run: stack-programs ## install what is missing, build, start the stack, send samples, show the state; Ctrl-C stops it
+	@$(STACK) run
+up: stack-programs ## the same in the background
+	@$(STACK) up
+down: ## stop it
+	@$(STACK) down
+
+# Packages first, for the compiler is one of them.
+.PHONY: stack-programs
+stack-programs:
+	@SERVER='$(SERVER)' tests/stack/deps.sh run
+	+@$(MAKE) --no-print-directory all
+
+deps: ## install the Debian packages that run and check need, if any is missing
+	@tests/stack/deps.sh check
+
+# ---- tests ----
+
+.PHONY: check unit unit-programs e2e static floors format format-check
+check: ## install what is missing, then every ring of tests
+	@MAKE='$(MAKE)' tests/check.sh
+
+unit-programs: $(UNIT_TESTS)
+unit: unit-programs ## the unit tests
+	@for t in $(UNIT_TESTS); do echo "== $$t"; $$t || exit 1; done
+
+# The tests start stacks with a make of their own. It gets this build from the environment; what else this make hands down would disturb it.
+PYTEST = env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL PYTHONDONTWRITEBYTECODE=1 \
+	BUILD='$(BUILD)' CGIBIN='$(CGIBIN)' CC='$(CC)' SANITIZE='$(SANITIZE)' OPTIMISE='$(OPTIMISE)' \
+	CPPFLAGS='$(CPPFLAGS)' CFLAGS='$(CFLAGS)' LDFLAGS='$(LDFLAGS)' \
+	/usr/bin/python3 -m pytest -o cache_dir='$(CURDIR)/build/pytest'
+PYTEST_ARGS ?=
+e2e: all ## the tests over real servers, processes and databases (PYTEST_ARGS='-k word' selects)
+	@$(PYTEST) tests/e2e -q $(PYTEST_ARGS)
+
+static: floors format-check ## everything that is found by reading the sources
+floors: ## the rules of the house: which floor includes what, banned calls, every unit test registered
+	@tests/check_floors.sh
+	@tests/check_registered.sh
+format: ## bring the C sources into their format
+	@clang-format -i $(FORMATTED)
+format-check: ## is any C source out of format?
+	@clang-format --dry-run -Werror $(FORMATTED)
+
+# ---- installing ----
+
+prefix ?= /usr/local
+LIBEXEC = $(DESTDIR)$(prefix)/lib/waybill
+BIN = $(DESTDIR)$(prefix)/bin
+SHARE = $(DESTDIR)$(prefix)/share/waybill
+EXAMPLES = $(sort $(wildcard apache-conf/*.* apache-conf/*/*.*))
+
+.PHONY: install uninstall
+install: all ## programs, schema and configuration examples to $(DESTDIR)$(prefix)
+	install -d '$(LIBEXEC)' '$(BIN)' '$(SHARE)/schema'
+	install -m 0755 $(CGIBIN)/webhook.fcgi $(CGIBIN)/status.fcgi '$(LIBEXEC)'
+	install -m 0755 $(BUILD)/waybill '$(BIN)'
+	install -m 0644 $(MIGRATIONS) '$(SHARE)/schema'
+	for f in $(EXAMPLES); do install -D -m 0644 /dev/null '$(SHARE)'/"$$f" && \
+		sed 's|/usr/local/|$(prefix)/|g' "$$f" > '$(SHARE)'/"$$f" || exit 1; done
+uninstall: ## remove what install put there
+	rm -f '$(BIN)/waybill'
+	rm -rf '$(LIBEXEC)' '$(SHARE)'
+
+.PHONY: help
+help: ## this list
+	@echo 'Targets:'
+	@sed -nE 's/^([a-z0-9-]+):[^#]*## (.*)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | \
+		while IFS=$$'\t' read -r target text; do printf '  %-13s %s\n' "$$target" "$$text"; done
+	@printf '\nVariables:\n'
+	@printf '  %-25s %s\n' 'PORT=$(PORT)' 'run, up: where the web server listens, on 127.0.0.1' \
+		'VAR=$(VAR)' 'run, up, down: the folder for all that the stack writes' \
+		'SERVER=$(SERVER)' 'run, up: lighttpd, apache or nginx' \
+		'SAMPLES=$(SAMPLES)' 'run, up: 0 sends none' \
+		'CC=$(CC)' 'the compiler; CFLAGS, CPPFLAGS, LDFLAGS are added' \
+		'BUILD=$(BUILD)' 'the folder for objects' \
+		'CGIBIN=$(CGIBIN)' 'the folder for webhook.fcgi and status.fcgi' \
+		'SANITIZE=$(SANITIZE)' 'for example address,undefined: build with these sanitizers' \
+		'DESTDIR=$(DESTDIR)' 'install, uninstall: put in front of prefix' \
+		'prefix=$(prefix)' 'install, uninstall'
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# check.sh: every ring of tests, from the quickest to the slowest; stops at the first that fails. `make check` runs it.
+#
+# Leaves nothing behind, however it ends: all temporary files are under one folder, and a stack that a test has left running is stopped.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+MAKE=${MAKE:-make}
+JOBS=-j$(nproc)
+STEP=
+
+# Everybody's, because started by root the stacks run as another user.
+WORK=$(mktemp -d /tmp/waybill-check-XXXXXXXX)
+mkdir "$WORK/stacks" "$WORK/reports"
+chmod 1777 "$WORK" "$WORK/reports"
+export TMPDIR=$WORK
+# Each stack that starts notes itself here.
+export WAYBILL_STACKS=$WORK/stacks
+
+clean_up() {
+    local status=$? note
+    trap '' INT TERM HUP
+    trap - EXIT
+    if [ -n "$STEP" ]; then
+        kill -TERM -- "-$STEP" 2>/dev/null || true
+        wait "$STEP" 2>/dev/null || true
+    fi
+    for note in "$WORK/stacks"/*; do
+        [ ! -e "$note" ] || stop_stack "$(<"$note")"
+    done
+    rm -rf "$WORK"
+    exit "$status"
+}
+
+# A test that was killed may have left one that is still on its way up.
+stop_stack() {
+    local attempt
+    for attempt in 1 2 3 4 5 6 7 8 9 10; do
+        VAR=$1 tests/stack/stack.sh down && return
+        sleep 1
+    done
+    echo "waybill: the stack in $1 could not be stopped after $attempt attempts" >&2
+}
+
+# A step is a process group of its own, so that all of it can be ended.
+step() {
+    local title=$1 start=$SECONDS status=0
+    shift
+    printf '\n======== %s\n' "$title"
+    if [ "$(type -t "$1")" = function ]; then
+        "$@" || status=$?
+    else
+        setsid "$@" </dev/null &
+        STEP=$!
+        wait "$STEP" || status=$?
+        STEP=
+    fi
+    if [ "$status" != 0 ]; then
+        printf '\n======== FAILED: %s\n' "$title"
+        exit "$status"
+    fi
+    printf -- '-------- %s: %d s\n' "$title" $((SECONDS - start))
+}
+
+# Sanitizers report into files, because a responder's own log is looked at by nobody as long as the tests pass.
+no_reports() {
+    local report
+    for report in "$WORK/reports"/*; do
+        [ ! -e "$report" ] || cat "$report"
+    done
+    [ -z "$(ls -A "$WORK/reports")" ]
+}
+
+# Where the kernel spreads mappings more widely than ThreadSanitizer's run-time expects, its programs only start without that spreading.
+choose_tsan_launch() {
+    TSAN=()
+    echo 'int main(void) { return 0; }' >"$WORK/probe.c"
+    gcc -fsanitize=thread -o "$WORK/probe" "$WORK/probe.c"
+    "$WORK/probe" 2>/dev/null || TSAN=(setarch -R)
+}
+
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+step "packages" tests/stack/deps.sh check
+step "the rules of the house, format" "$MAKE" static
+step "build with gcc" "$MAKE" "$JOBS" all unit-programs
+step "build with clang" "$MAKE" "$JOBS" build-clang
+step "unit tests" "$MAKE" unit
+step "end-to-end tests" "$MAKE" e2e
+
+export ASAN_OPTIONS=log_path=$WORK/reports/asan:detect_stack_use_after_return=1
+export UBSAN_OPTIONS=print_stacktrace=1
+export TSAN_OPTIONS=log_path=$WORK/reports/tsan:second_deadlock_stack=1
+step "build with AddressSanitizer and UndefinedBehaviorSanitizer" "$MAKE" "$JOBS" build-asan
+step "unit tests with them" "$MAKE" unit-asan
+step "end-to-end tests with them" "$MAKE" e2e-asan
+step "no reports" no_reports
+choose_tsan_launch
+step "build with ThreadSanitizer" "$MAKE" "$JOBS" build-tsan
+step "unit tests with it" "${TSAN[@]}" "$MAKE" unit-tsan
+step "end-to-end tests with it" "${TSAN[@]}" "$MAKE" e2e-tsan PYTEST_ARGS='-m tsan'
+step "no reports" no_reports
+printf '\nall tests passed in %d s\n' "$SECONDS"

@@ -1,0 +1,102 @@
+# shellcheck shell=bash
+# The stack's private PostgreSQL cluster: everything of it lives under $VAR. Sourced, not run.
+
+# The programs of PostgreSQL 15, or of the newest later one.
+find_postgres() {
+    local folder
+    for folder in "${POSTGRES_BIN:-}" /usr/lib/postgresql/15/bin \
+        $(printf '%s\n' /usr/lib/postgresql/*/bin | sort -rV) "$(dirname "$(command -v initdb || echo .)")"; do
+        if [ -n "$folder" ] && [ -x "$folder/initdb" ] && [ -x "$folder/pg_ctl" ]; then
+            PGBIN=$folder
+            return
+        fi
+    done
+    die "no PostgreSQL server programs (initdb, pg_ctl) found: set POSTGRES_BIN to their folder"
+}
+
+# A libpq connection string. Host, names and passwords hold no blank and no quote, so nothing is quoted.
+dsn() {
+    local database=$1 role=$2
+    printf 'host=%s port=5432 dbname=%s user=%s password=%s' "$SOCKDIR" "$database" "$role" "$(secret "$role.password")"
+}
+
+cluster_create() {
+    [ ! -e "$PGDATA/PG_VERSION" ] || return 0
+    say "creating a PostgreSQL cluster in $PGDATA"
+    as_user rm -rf "$PGDATA"
+    secret postgres.password >/dev/null
+    as_user "$PGBIN/initdb" --pgdata="$PGDATA" --username=postgres --pwfile="$SECRETS/postgres.password" \
+        --auth=scram-sha-256 --encoding=UTF8 --no-locale >"$LOG/initdb.log" 2>&1 ||
+        show_log_and_die "initdb failed" initdb
+}
+
+# Where the cluster listens stands in postgresql.conf itself, so that `pg_ctl -D $PGDATA start` alone brings it back. The block at the
+# end is ours and is written anew, for the socket's folder may have moved; what stands above it is left alone.
+cluster_configure() {
+    # shellcheck disable=SC2016 # no command
+    local mark='# ---- the stack: written again by each `make up` ----'
+    {
+        as_user sed "/^$mark\$/,\$d" "$PGDATA/postgresql.conf"
+        cat <<CONF
+$mark
+listen_addresses = ''
+port = 5432
+unix_socket_directories = '$SOCKDIR'
+unix_socket_permissions = 0700
+logging_collector = on
+log_directory = '${LOG//\'/\'\'}'
+log_filename = 'postgres.log'
+log_rotation_age = 0
+log_rotation_size = 0
+log_line_prefix = '%m [%p] %q%u@%d '
+CONF
+    } | put "$PGDATA/postgresql.conf" 0600
+}
+
+cluster_runs() {
+    as_user "$PGBIN/pg_ctl" status -D "$PGDATA" >/dev/null 2>&1
+}
+
+# A subshell, because the server must not inherit what the caller holds open.
+cluster_start() {
+    (
+        close_inherited_files
+        as_user "$PGBIN/pg_ctl" start -D "$PGDATA" -w -t 60 -l "$LOG/postgres-start.log" >/dev/null 2>&1 </dev/null
+    ) || show_log_and_die "PostgreSQL does not start" postgres-start postgres
+}
+
+# Its own pid file is the truth here: somebody may have restarted the cluster with pg_ctl meanwhile.
+cluster_stop() {
+    [ -e "$PGDATA/postmaster.pid" ] || return 0
+    find_postgres
+    cluster_runs || return 0
+    as_user "$PGBIN/pg_ctl" stop -D "$PGDATA" -m fast -w -t 30 >/dev/null 2>&1 ||
+        as_user "$PGBIN/pg_ctl" stop -D "$PGDATA" -m immediate -w -t 30 >/dev/null 2>&1 ||
+        say "PostgreSQL in $PGDATA does not stop"
+}
+
+cluster_pid() {
+    as_user head -n 1 "$PGDATA/postmaster.pid"
+}
+
+# SQL from standard input, as superuser, in DATABASE. The password travels in the environment, not in the list of processes.
+superuser_sql() {
+    PGPASSWORD=$(secret postgres.password) as_user "$PGBIN/psql" --no-psqlrc --quiet --set ON_ERROR_STOP=1 \
+        --host "$SOCKDIR" --port 5432 --username postgres --no-password --dbname "$1" >>"$LOG/setup.log" 2>&1 ||
+        show_log_and_die "setting up the database failed" setup
+}
+
+# The owner and the database are the operator's to create; everything else comes from the migrations, passwords again from the operator.
+database_create() {
+    superuser_sql postgres <<SQL
+SELECT 'CREATE ROLE waybill_owner LOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'waybill_owner') \gexec
+ALTER ROLE waybill_owner LOGIN PASSWORD '$(secret waybill_owner.password)';
+SELECT 'CREATE DATABASE waybill OWNER waybill_owner' WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'waybill') \gexec
+SQL
+    WAYBILL_DSN=$(dsn waybill postgres) as_user "$BIN/waybill" migrate >>"$LOG/setup.log" 2>&1 ||
+        show_log_and_die "waybill migrate failed" setup
+    local role
+    for role in ingest status report audit; do
+        printf "ALTER ROLE waybill_%s LOGIN PASSWORD '%s';\n" "$role" "$(secret "waybill_$role.password")"
+    done | superuser_sql waybill
+}
