@@ -1,8 +1,8 @@
 /*
  * Memory that lives until the request ends: allocated piece by piece, freed at once.
  *
- * An arena parameter in any function means "what I return lives as long as this arena". An arena belongs to one
- * thread at a time.
+ * An arena parameter in any function means "what I return lives as long as this arena". An arena
+ * belongs to one thread at a time.
  */
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H

@@ -1,9 +1,10 @@
 /*
  * A slice: bytes that somebody else owns, with their length.
  *
- * Whatever comes from outside (params, bodies, configuration values) travels as a slice; NUL-terminated
- * strings exist only at the edge of libraries that want them. A slice never owns and is never freed.
- * The empty slice stands for "absent" wherever a field is optional: senders' empty strings are null.
+ * Whatever comes from outside (params, bodies, configuration values) travels as a slice;
+ * NUL-terminated strings exist only at the edge of libraries that want them. A slice never owns and
+ * is never freed. The empty slice stands for "absent" wherever a field is optional: senders' empty
+ * strings are null.
  */
 #ifndef BASE_SLICE_H
 #define BASE_SLICE_H
@@ -21,9 +22,7 @@ struct slice {
 
 /* A slice of a string literal, also in constant initialisers. */
 #define SLICE(literal)                                                                             \
-    {                                                                                              \
-        .data = (literal), .len = sizeof(literal) - 1                                              \
-    }
+    { .data = (literal), .len = sizeof(literal) - 1 }
 #define SLICE_OF(literal) ((struct slice)SLICE(literal))
 #define SLICE_EMPTY ((struct slice){NULL, 0})
 /* For printf: "%.*s". */
@@ -45,15 +44,17 @@ struct slice slice_from(struct slice s, size_t offset);
 struct slice slice_first(struct slice s, size_t len);
 /* Without spaces, tabs, CR and LF at both ends. */
 struct slice slice_trim(struct slice s);
-/* Splits at the first SEPARATOR: *head before it, *rest after it. False, with *head the whole and *rest empty,
- * where there is none. */
+/* Splits at the first SEPARATOR: *head before it, *rest after it. False, with *head the whole and
+ * *rest empty, where there is none. */
 bool slice_split(struct slice s, char separator, struct slice *head, struct slice *rest);
 /* The same at the last SEPARATOR; without one, *head is empty and *tail the whole. */
 bool slice_split_last(struct slice s, char separator, struct slice *head, struct slice *tail);
 /* Decimal digits only, with an optional leading '-'; false on anything else and on overflow. */
 MUST_CHECK bool slice_to_int64(struct slice s, int64_t *value);
-/* True when every byte belongs to well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms). */
+/* True when all is well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms). */
 bool slice_is_utf8(struct slice s);
+/* The bytes of the first character of S; 0 when S does not begin with well-formed UTF-8. */
+size_t slice_utf8_character(struct slice s);
 /* At most LEN bytes of S, cut before a character that would not fit whole; S is UTF-8. */
 struct slice slice_cut_utf8(struct slice s, size_t len);
 

@@ -1,8 +1,8 @@
 /*
  * A growing byte buffer with a maximum from birth.
  *
- * It remembers its first failure (maximum reached, no memory): add as often as needed, test strbuf_failed()
- * once at the end. After a failure every call does nothing.
+ * It remembers its first failure (maximum reached, no memory): add as often as needed, test
+ * strbuf_failed() once at the end. After a failure every call does nothing.
  */
 #ifndef BASE_STRBUF_H
 #define BASE_STRBUF_H
@@ -19,9 +19,7 @@ struct strbuf {
 
 /* An empty buffer of at most MAX bytes; allocates nothing yet. */
 #define STRBUF_INIT(maximum)                                                                       \
-    {                                                                                              \
-        .max = (maximum)                                                                           \
-    }
+    { .max = (maximum) }
 void strbuf_init(struct strbuf *buf, size_t max);
 void strbuf_free(struct strbuf *buf);
 /* Empties the buffer, keeps its memory, forgets a failure. */
@@ -39,7 +37,8 @@ void strbuf_add_be32(struct strbuf *buf, uint32_t value);
 void strbuf_add_be64(struct strbuf *buf, uint64_t value);
 /* Overwrites four bytes at OFFSET (written before) with VALUE, big-endian. */
 void strbuf_set_be32(struct strbuf *buf, size_t offset, uint32_t value);
-/* Room for LEN more bytes without growing: where to write them, NULL on failure; strbuf_commit() then counts them. */
+/* Room for LEN more bytes without growing: where to write them, NULL on failure; strbuf_commit()
+ * then counts them. */
 MUST_CHECK char *strbuf_reserve(struct strbuf *buf, size_t len);
 void strbuf_commit(struct strbuf *buf, size_t len);
 

@@ -1,7 +1,8 @@
 /*
  * Points in time: microseconds since 1970-01-01T00:00:00Z in an int64_t.
  *
- * Parsing and printing are pure. Only timestamp_now() and monotonic_ms() look at a clock, and the domain never calls them.
+ * Parsing and printing are pure. Only timestamp_now() and monotonic_ms() look at a clock, and the
+ * domain never calls them.
  */
 #ifndef BASE_TIMESTAMP_H
 #define BASE_TIMESTAMP_H
@@ -11,14 +12,15 @@
 #define TIMESTAMP_NONE INT64_MIN
 #define TIMESTAMP_SECOND INT64_C(1000000)
 
-/* The years in which an event can have happened: from 2000-01-01 up to, not including, 2100-01-01. */
+/* When an event can have happened: from 2000-01-01 up to, not including, 2100-01-01. */
 #define TIMESTAMP_MIN INT64_C(946684800000000)
 #define TIMESTAMP_MAX INT64_C(4102444800000000)
 
 /*
- * RFC 3339 date and time ("2022-01-09T18:30:00.000Z"), with a space or 't' for 'T', any number of fraction digits
- * (beyond microseconds they are cut), "Z", "z", "+hh:mm" or "-hh:mm"; without a zone it is UTC. A leap second (:60) counts as :59.999999.
- * False on any other text, on a date that no calendar has, and outside TIMESTAMP_MIN and TIMESTAMP_MAX.
+ * RFC 3339 date and time ("2022-01-09T18:30:00.000Z"), with a space or 't' for 'T', any number of
+ * fraction digits (beyond microseconds they are cut), "Z", "z", "+hh:mm" or "-hh:mm"; without a
+ * zone it is UTC. A leap second (:60) counts as :59.999999. False on any other text, on a date that
+ * no calendar has, and outside TIMESTAMP_MIN and TIMESTAMP_MAX.
  */
 MUST_CHECK bool timestamp_parse(struct slice text, int64_t *at);
 /* Seconds since 1970; false outside TIMESTAMP_MIN and TIMESTAMP_MAX. */
@@ -27,7 +29,8 @@ MUST_CHECK bool timestamp_from_unix(int64_t seconds, int64_t *at);
 MUST_CHECK bool date_parse(struct slice text, int32_t *days);
 #define DATE_NONE INT32_MIN
 
-/* RFC 3339 in UTC with milliseconds and Z; TEXT has room for TIMESTAMP_TEXT bytes, NUL included. */
+/* RFC 3339 in UTC with milliseconds (the rest is cut) and Z; years outside 0 to 9999 are clamped.
+ */
 #define TIMESTAMP_TEXT 32
 void timestamp_format(int64_t at, char text[TIMESTAMP_TEXT]);
 
