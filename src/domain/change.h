@@ -1,9 +1,11 @@
 /*
- * What one webhook says, in the project's own terms: the normalised changes that every provider produces and that the store writes.
+ * What one webhook says, in the project's own terms: the normalised changes that every provider
+ * produces and that the store writes.
  *
- * Pure data, owned by the request's arena. Slices are UTF-8 without U+0000; the empty slice, TIMESTAMP_NONE and DATE_NONE mean "says nothing about
- * it", which never erases what is known. How facts of several webhooks merge (registers) is decided by the keys below and done in SQL
- * (schema/, function waybill_data.apply): the greater key wins, keys compare as bytes.
+ * Pure data, owned by the request's arena. Slices are UTF-8 without U+0000; the empty slice,
+ * TIMESTAMP_NONE, DATE_NONE and -1 for a count mean "says nothing about it", which never erases
+ * what is known. How facts of several webhooks merge (registers) is decided by the keys below and
+ * done in SQL (schema/, function waybill_data.apply): the greater key wins, keys compare as bytes.
  */
 #ifndef DOMAIN_CHANGE_H
 #define DOMAIN_CHANGE_H
@@ -35,7 +37,8 @@ struct order_change {
     struct status_report status;
     struct slice order_number, external_reference, courier_id;
     int64_t send_date;
-    struct slice destination; /* JSON object with the keys of the contract, all present; empty: none */
+    struct slice
+        destination; /* JSON object with the keys of the contract, all present; empty: none */
     /* The complete list of the order's boxes at this time, where the sender gives one. */
     bool has_box_list;
     struct slice *box_list;
@@ -49,8 +52,8 @@ struct box_change {
     struct status_report status;
     bool was_delayed, had_failed_attempt; /* flags are or-ed: false says nothing */
     struct slice tracking_number, carrier, tracking_url, signed_by, proof_of_delivery, label_url;
-    struct slice pickup_point; /* JSON object of the contract; empty: none */
-    struct slice items;        /* JSON array of {"id","quantity"}; empty: none */
+    struct slice pickup_point;       /* JSON object of the contract; empty: none */
+    struct slice items;              /* JSON array of {"id","quantity"}; empty: none */
     int32_t estimated_delivery_date; /* days since 1970; DATE_NONE: none */
     int64_t estimated_delivery_at;
     int64_t shipped_at; /* the sender's own; the earliest stands */
@@ -59,15 +62,16 @@ struct box_change {
 /* One row of a box's history. */
 struct tracking_event {
     struct slice box_id;
-    /* The sender's identity of this row when several webhooks carry it again (Shipup's events[].id): later ones correct it.
-     * Empty: the row belongs to this webhook alone. */
+    /* The sender's identity of this row when several webhooks carry it again (Shipup's
+     * events[].id): later ones correct it. Empty: the row belongs to this webhook alone. */
     struct slice sender_event_id;
     int64_t occurred_at;
     enum status status;
     struct slice detail, provider_status, location, message;
     /* The status the sender says the box had before; empty: it does not say. */
     struct slice previous_status;
-    /* Further words that this event counts as when gaps are looked for, separated by '|' ("EXCEPTION|DELIVERY_FAILED"). */
+    /* Further words that this event counts as when gaps are looked for, separated by '|'
+     * ("EXCEPTION|DELIVERY_FAILED"). */
     struct slice stands_for;
 };
 
@@ -78,7 +82,11 @@ struct document {
 
 enum order_field { FIELD_STATUS, FIELD_SEND_DATE, FIELD_COURIER, FIELD_DESTINATION };
 
-/* A change of the order itself, for the history of the order. Of a destination only country, zip and city, joined by a space. */
+/*
+ * A change of the order itself, for the history of the order. Values are the sender's words; of a
+ * send date the time as RFC 3339 with milliseconds; of a destination only country, zip and city,
+ * joined by a space.
+ */
 struct order_field_change {
     enum order_field field;
     struct slice previous_value, new_value;
@@ -95,8 +103,9 @@ struct manifest {
 enum reading {
     READING_APPLIED,     /* understood, changes below */
     READING_IGNORED,     /* understood and kept, nothing for the rows */
-    READING_URL_CHECK,   /* the provider tests the URL: answered, not kept */
-    READING_QUARANTINED, /* unknown event, or a required field missing or of a wrong type: detail says which */
+    READING_URL_CHECK,   /* the provider tests the URL: answered, not kept, of no mode */
+    READING_QUARANTINED, /* unknown event, or a required field missing or of a wrong type: detail
+                            says which */
 };
 
 struct changes {
@@ -104,12 +113,14 @@ struct changes {
     struct slice event_type;
     struct slice event_id; /* empty: the sender gives none */
     bool live_known, live;
-    /* For READING_QUARANTINED: the JSON path and what is wrong with it, never a value of the sender's. */
+    /* For READING_QUARANTINED: the JSON path and what is wrong with it, never a value of the
+     * sender's. */
     struct slice detail;
 
     /* For READING_APPLIED. */
     int64_t version_at; /* orders the facts of one order; a pure function of the body */
-    /* Between version_at and the event key in the key of a history row (Shipup's webhook id); 0 elsewhere. */
+    /* Between version_at and the event key in the key of a history row (Shipup's webhook id); 0
+     * elsewhere. */
     int64_t snapshot_id;
     struct slice order_id; /* empty: a manifest, which belongs to no order */
     struct order_change order;
@@ -125,31 +136,53 @@ struct changes {
     struct manifest manifest;
 };
 
-/* ---- identities: UUIDv8 of a SHA-256 over length-prefixed fields. False only when hashing fails. ---- */
+/* Everything that says nothing: zero, and none for every time, date and count. */
+void changes_init(struct changes *changes);
+void status_report_init(struct status_report *report);
+void box_change_init(struct box_change *box);
+void tracking_event_init(struct tracking_event *event);
+
+/*
+ * ---- identities ----
+ * UUIDv8 of a SHA-256 over length-prefixed fields, the first of which names the kind of identity.
+ * LIVE is the field "true" or "false". They are stored: changing one makes every known row a
+ * stranger. False only when hashing fails.
+ */
 
 MUST_CHECK bool order_key(struct slice source, bool live, struct slice order_id, struct uuid *key);
 MUST_CHECK bool box_key(const struct uuid *order, struct slice box_id, struct uuid *key);
-MUST_CHECK bool manifest_key(struct slice source, bool live, struct slice shipment_id, struct uuid *key);
+MUST_CHECK bool manifest_key(struct slice source, bool live, struct slice shipment_id,
+                             struct uuid *key);
 /*
- * The first eight bytes come from (source, live, event id), the last eight from the canonical content: deliveries of one event id with other content stand next to each other
- * in the primary key, so that `conflict` is one index look-up. Without an event id they are only equal for equal content.
+ * The first eight bytes come from (source, live, event id), the last eight from the canonical
+ * content: deliveries of one event id with other content stand next to each other in the primary
+ * key, so that `conflict` is one index look-up. Without an event id the first eight come from the
+ * content too, and two ids share them only when the content is the same.
  */
-MUST_CHECK bool delivery_id(struct slice source, bool live, struct slice event_id, struct slice content, struct uuid *id);
+MUST_CHECK bool delivery_id(struct slice source, bool live, struct slice event_id,
+                            struct slice content, struct uuid *id);
 /* A delivery that could not be understood is recognised by its bytes. */
 MUST_CHECK bool quarantined_delivery_id(struct slice source, struct slice body, struct uuid *id);
-/* The row of a box's history: by the sender's own id, or else by the delivery and its number in it. */
-MUST_CHECK bool event_row_key(const struct uuid *box, struct slice sender_event_id, const struct uuid *delivery,
-                              uint32_t number, struct uuid *key);
+/* The row of a box's history: by the sender's own id, or else by the delivery and its number in it.
+ */
+MUST_CHECK bool event_row_key(const struct uuid *box, struct slice sender_event_id,
+                              const struct uuid *delivery, uint32_t number, struct uuid *key);
 
-/* ---- register keys: appended to OUT, compared with memcmp ---- */
+/*
+ * ---- register keys ----
+ * Appended to OUT, compared with memcmp: numbers are big-endian with the sign bit flipped, the one
+ * text in them (provider_status, which has no NUL) ends with a NUL, so that a word sorts before
+ * its own continuations.
+ */
 
 /* (version_at, event key): every fact but a status. NUMBER tells changes of one delivery apart. */
 void fact_key(struct strbuf *out, int64_t version_at, const struct uuid *delivery, uint32_t number);
 /* (version_at, snapshot id, event key): a history row. */
-void history_key(struct strbuf *out, int64_t version_at, int64_t snapshot_id, const struct uuid *delivery,
-                 uint32_t number);
-/* (phase, version_at, rank, provider_status, event key). OF_ORDER: an order's own status has only the phases unknown and open. */
-void status_key(struct strbuf *out, const struct status_report *report, bool of_order, int64_t version_at,
-                const struct uuid *delivery, uint32_t number);
+void history_key(struct strbuf *out, int64_t version_at, int64_t snapshot_id,
+                 const struct uuid *delivery, uint32_t number);
+/* (phase, version_at, rank, provider_status, event key). OF_ORDER: an order's own status has only
+ * the phases unknown and open, so that the latest word stands. */
+void status_key(struct strbuf *out, const struct status_report *report, bool of_order,
+                int64_t version_at, const struct uuid *delivery, uint32_t number);
 
 #endif

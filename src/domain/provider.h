@@ -1,6 +1,7 @@
 /*
- * The senders. A provider is one file under domain/providers/ and one row of the table in provider.c: its name, how it signs unless the
- * configuration says otherwise, and one pure function from a JSON document to a list of changes.
+ * The senders. A provider is one file under domain/providers/ and one row of the table in
+ * provider.c: its name, how it signs unless the configuration says otherwise, and one pure function
+ * from a JSON document to a list of changes.
  *
  * Adding one touches nothing else but a golden folder (tests/golden/<name>/) and its docs.
  */
@@ -13,17 +14,21 @@
 
 struct provider {
     struct slice name; /* in the configuration, the rows and the documents */
-    /* How it signs by default; kind SIGNATURE_NONE where it presents a credential of the receiver's choice. */
+    /* How it signs by default; kind SIGNATURE_NONE where it presents a credential of the receiver's
+     * choice. */
     struct auth_signature signature;
     /* Top-level member that counts resends and is not content; NULL: none. */
     const char *resend_counter;
-    /* Request headers beside the signature's that are kept with a delivery; NULL-terminated, may be NULL. */
+    /* Request headers beside the signature's that are kept with a delivery; NULL-terminated, may be
+     * NULL. */
     const char *const *kept_headers;
     /*
-     * Reads DOC into *changes (zeroed by the caller, with times and dates set to none by changes_init()); all memory from ARENA. A pure function of DOC.
-     * False only without memory.
+     * Reads DOC into *changes (which the caller has prepared with changes_init()); all memory from
+     * ARENA, texts may also point into DOC. A pure function of DOC. *reading says what became of
+     * it; false only without memory.
      */
-    bool (*read)(const struct json *doc, struct arena *arena, struct changes *changes, enum reading *reading) MUST_CHECK;
+    bool (*read)(const struct json *doc, struct arena *arena, struct changes *changes,
+                 enum reading *reading) MUST_CHECK;
 };
 
 /* The row of NAME; NULL when there is none. */

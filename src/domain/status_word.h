@@ -1,5 +1,8 @@
 /*
- * The vocabulary: every status an order or a box can have, with its rank and phase (providers.md section 2, design.md "State that converges").
+ * The vocabulary: every status an order or a box can have, with its rank and its phase.
+ *
+ * Rank and phase are part of the key by which status reports are compared (domain/change.h), so a
+ * change here changes which report wins: the numbers stand in schema/ too.
  */
 #ifndef DOMAIN_STATUS_WORD_H
 #define DOMAIN_STATUS_WORD_H
@@ -21,10 +24,12 @@ enum status {
     STATUS_FAILED,
     STATUS_RETURNED,
     STATUS_CANCELLED,
-    STATUS_PARTIALLY_DELIVERED, /* of an order only, always derived */
+    STATUS_PARTIALLY_DELIVERED, /* of an order only, always derived: no sender reports it */
 };
+#define STATUS_COUNT (STATUS_PARTIALLY_DELIVERED + 1)
 
-/* How firmly a status stands against others of one box: the greater phase wins whatever the time. */
+/* How firmly a status stands against others of one box: the greater phase wins whatever the time.
+ */
 enum phase {
     PHASE_UNKNOWN = -1,
     PHASE_WEAK = 0,
@@ -32,7 +37,7 @@ enum phase {
     PHASE_STICKY = 2,
 };
 
-/* The word of the contract: "in_transit". */
+/* The word that the answers and the views show: "in_transit". */
 struct slice status_name(enum status status);
 /* The status of a word; false when there is none such. */
 bool status_from_name(struct slice name, enum status *status);
@@ -43,7 +48,7 @@ enum phase status_phase(enum status status);
 
 /* One word of a sender's vocabulary. A provider keeps a table of them. */
 struct status_word {
-    struct slice word;   /* as the sender documents it */
+    struct slice word; /* as the sender documents it */
     enum status status;
     struct slice detail; /* status_detail; empty: none */
     bool weak;           /* phase 0: shows only while nothing better is known */
@@ -51,6 +56,9 @@ struct status_word {
 };
 
 /* The row of WORD, compared after trimming and without ASCII case; NULL when the table has none. */
-const struct status_word *status_word_find(const struct status_word *words, size_t count, struct slice word);
+const struct status_word *status_word_find(const struct status_word *words, size_t count,
+                                           struct slice word);
+/* The same for a table that is an array. */
+#define STATUS_WORD_IN(table, word) status_word_find((table), ARRAY_LEN(table), (word))
 
 #endif

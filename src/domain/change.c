@@ -1,0 +1,143 @@
+#include "domain/change.h"
+
+#include "adapter/crypto.h"
+
+#include <string.h>
+
+void changes_init(struct changes *changes) {
+    *changes = (struct changes){.version_at = TIMESTAMP_NONE};
+    status_report_init(&changes->order.status);
+    changes->order.send_date = TIMESTAMP_NONE;
+    changes->manifest.parcel_count = -1;
+    changes->manifest.submitted_at = TIMESTAMP_NONE;
+}
+
+void status_report_init(struct status_report *report) {
+    *report = (struct status_report){
+        .status = STATUS_UNKNOWN, .at = TIMESTAMP_NONE, .next_attempt_at = TIMESTAMP_NONE};
+}
+
+void box_change_init(struct box_change *box) {
+    *box = (struct box_change){.estimated_delivery_date = DATE_NONE,
+                               .estimated_delivery_at = TIMESTAMP_NONE,
+                               .shipped_at = TIMESTAMP_NONE};
+    status_report_init(&box->status);
+}
+
+void tracking_event_init(struct tracking_event *event) {
+    *event = (struct tracking_event){.status = STATUS_UNKNOWN, .occurred_at = TIMESTAMP_NONE};
+}
+
+/* ---- identities ---- */
+
+static struct slice bytes_of(const struct uuid *uuid) {
+    return (struct slice){(const char *)uuid->bytes, sizeof uuid->bytes};
+}
+
+static struct slice live_field(bool live) {
+    return live ? SLICE_OF("true") : SLICE_OF("false");
+}
+
+/* The bits that RFC 9562 fixes: version 8 in the seventh byte, the variant in the ninth. */
+static void mark_as_uuid8(struct uuid *uuid) {
+    uuid->bytes[6] = (uint8_t)((uuid->bytes[6] & 0x0f) | 0x80);
+    uuid->bytes[8] = (uint8_t)((uuid->bytes[8] & 0x3f) | 0x80);
+}
+
+static bool uuid_of(const struct slice *fields, size_t count, struct uuid *uuid) {
+    uint8_t digest[SHA256_LEN];
+    if (!crypto_sha256_fields(fields, count, digest))
+        return false;
+    memcpy(uuid->bytes, digest, sizeof uuid->bytes);
+    mark_as_uuid8(uuid);
+    return true;
+}
+
+bool order_key(struct slice source, bool live, struct slice order_id, struct uuid *key) {
+    const struct slice fields[] = {SLICE("order"), source, live_field(live), order_id};
+    return uuid_of(fields, ARRAY_LEN(fields), key);
+}
+
+bool box_key(const struct uuid *order, struct slice box_id, struct uuid *key) {
+    const struct slice fields[] = {SLICE("box"), bytes_of(order), box_id};
+    return uuid_of(fields, ARRAY_LEN(fields), key);
+}
+
+bool manifest_key(struct slice source, bool live, struct slice shipment_id, struct uuid *key) {
+    const struct slice fields[] = {SLICE("manifest"), source, live_field(live), shipment_id};
+    return uuid_of(fields, ARRAY_LEN(fields), key);
+}
+
+bool delivery_id(struct slice source, bool live, struct slice event_id, struct slice content,
+                 struct uuid *id) {
+    const struct slice named[] = {SLICE("delivery"), source, live_field(live), event_id};
+    const struct slice unnamed[] = {SLICE("unnamed"), source, live_field(live), content};
+    const struct slice what[] = {SLICE("content"), content};
+    uint8_t first[SHA256_LEN], last[SHA256_LEN];
+    if (!crypto_sha256_fields(event_id.len ? named : unnamed, ARRAY_LEN(named), first) ||
+        !crypto_sha256_fields(what, ARRAY_LEN(what), last))
+        return false;
+    memcpy(id->bytes, first, 8);
+    memcpy(id->bytes + 8, last, 8);
+    mark_as_uuid8(id);
+    return true;
+}
+
+bool quarantined_delivery_id(struct slice source, struct slice body, struct uuid *id) {
+    const struct slice fields[] = {SLICE("quarantined"), source, body};
+    return uuid_of(fields, ARRAY_LEN(fields), id);
+}
+
+bool event_row_key(const struct uuid *box, struct slice sender_event_id,
+                   const struct uuid *delivery, uint32_t number, struct uuid *key) {
+    if (sender_event_id.len) {
+        const struct slice fields[] = {SLICE("event"), bytes_of(box), sender_event_id};
+        return uuid_of(fields, ARRAY_LEN(fields), key);
+    }
+    const char digits[4] = {(char)(number >> 24), (char)(number >> 16), (char)(number >> 8),
+                            (char)number};
+    const struct slice fields[] = {
+        SLICE("event"), bytes_of(box), bytes_of(delivery), {digits, sizeof digits}};
+    return uuid_of(fields, ARRAY_LEN(fields), key);
+}
+
+/* ---- register keys ---- */
+
+/* With the sign bit flipped, the order of the bytes is the order of the numbers. */
+static void add_ordered(struct strbuf *out, int64_t value) {
+    strbuf_add_be64(out, (uint64_t)value ^ UINT64_C(0x8000000000000000));
+}
+
+static void add_event_key(struct strbuf *out, const struct uuid *delivery, uint32_t number) {
+    strbuf_add(out, delivery->bytes, sizeof delivery->bytes);
+    strbuf_add_be32(out, number);
+}
+
+void fact_key(struct strbuf *out, int64_t version_at, const struct uuid *delivery,
+              uint32_t number) {
+    add_ordered(out, version_at);
+    add_event_key(out, delivery, number);
+}
+
+void history_key(struct strbuf *out, int64_t version_at, int64_t snapshot_id,
+                 const struct uuid *delivery, uint32_t number) {
+    add_ordered(out, version_at);
+    add_ordered(out, snapshot_id);
+    add_event_key(out, delivery, number);
+}
+
+static enum phase phase_of(const struct status_report *report, bool of_order) {
+    if (of_order)
+        return report->status == STATUS_UNKNOWN ? PHASE_UNKNOWN : PHASE_OPEN;
+    return report->weak ? PHASE_WEAK : status_phase(report->status);
+}
+
+void status_key(struct strbuf *out, const struct status_report *report, bool of_order,
+                int64_t version_at, const struct uuid *delivery, uint32_t number) {
+    strbuf_add_char(out, (char)(phase_of(report, of_order) - PHASE_UNKNOWN));
+    add_ordered(out, version_at);
+    strbuf_add_char(out, (char)status_rank(report->status));
+    strbuf_add_slice(out, report->provider_status);
+    strbuf_add_char(out, '\0');
+    add_event_key(out, delivery, number);
+}

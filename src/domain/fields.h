@@ -1,0 +1,153 @@
+/*
+ * Reading one document field by field, so that a provider's file is a list of what it reads.
+ *
+ * A reader remembers its first failure, a field that quarantines the delivery or memory that ran
+ * out, and goes on: after it every call still gives a harmless value, and the end is tested once.
+ * The failure's detail names the way to the field and what is wrong, never a value of the sender's.
+ *
+ * A field that is absent, null or an empty string is missing. An optional field of a wrong type is
+ * missing too; a required one quarantines.
+ */
+#ifndef DOMAIN_FIELDS_H
+#define DOMAIN_FIELDS_H
+
+#include "adapter/json.h"
+#include "domain/change.h"
+
+/* A value of the document and the way to it. Lives as long as its parent. */
+struct place {
+    const struct place *parent; /* NULL: the document */
+    const char *path;           /* dotted, below the parent; NULL: the parent itself */
+    size_t index;               /* of an element of the array at PATH; PLACE_WHOLE: all of it */
+    const struct json *value;   /* NULL: absent */
+};
+#define PLACE_WHOLE SIZE_MAX
+
+struct reader {
+    struct arena *arena;
+    struct changes *changes;
+    struct place doc;
+    enum reading reading; /* READING_APPLIED until somebody knows better */
+    bool no_memory;
+};
+
+/* One event of a sender and the function that reads it; NULL: understood, nothing for the rows. */
+struct event_kind {
+    struct slice name;
+    void (*read)(struct reader *r);
+};
+
+/* False, and the document quarantined, when it is no object. */
+MUST_CHECK bool reader_begin(struct reader *r, const struct json *doc, struct arena *arena,
+                             struct changes *changes);
+/* What a provider's read function returns: false only without memory. */
+MUST_CHECK bool reader_end(const struct reader *r, enum reading *reading);
+/* Quarantines with the detail "path: why". The first failure stands. */
+void reader_fail(struct reader *r, const struct place *at, const char *path, const char *why);
+/* COUNT (at least 1) zeroed elements; NULL without memory, which is remembered. */
+MUST_CHECK void *reader_array(struct reader *r, size_t count, size_t size);
+/* The content of BUF, moved to the arena; frees BUF. */
+struct slice reader_take_text(struct reader *r, struct strbuf *buf);
+
+struct place place_at(const struct place *parent, const char *path);
+/* Element INDEX of the array ARRAY, which came from place_at(). */
+struct place place_element(const struct place *array, size_t index);
+/* The elements of the array ARRAY; 0 when it is none; more than LIMIT_CHANGES quarantine. */
+size_t place_count(struct reader *r, const struct place *array);
+
+/*
+ * ---- ids, numbers and words ----
+ * Kept verbatim, 1 to LIMIT_ID bytes; a longer one quarantines, required or not. The _or_integer
+ * forms take an integer as its digits.
+ */
+struct slice id_required(struct reader *r, const struct place *at, const char *path);
+struct slice id_optional(struct reader *r, const struct place *at, const char *path);
+struct slice id_or_integer_required(struct reader *r, const struct place *at, const char *path);
+struct slice id_or_integer_optional(struct reader *r, const struct place *at, const char *path);
+/* An integer, or a string of its digits. */
+int64_t integer_required(struct reader *r, const struct place *at, const char *path);
+/* Quarantines unless there is an object. */
+void object_required(struct reader *r, const struct place *at, const char *path);
+
+/* The row of the event's name at PATH, which becomes changes->event_type; an unknown one
+ * quarantines and gives NULL. */
+const struct event_kind *event_required(struct reader *r, const char *path,
+                                        const struct event_kind *events, size_t count);
+/* Has EVENT read the document, or ignores it; does nothing for NULL. */
+void event_read(struct reader *r, const struct event_kind *event);
+
+/* ---- texts for people ---- */
+
+/* Cut at LIMIT_TEXT. */
+struct slice text_optional(struct reader *r, const struct place *at, const char *path);
+/* The same on one line: control characters become spaces. */
+struct slice line_optional(struct reader *r, const struct place *at, const char *path);
+/* Longer than LIMIT_URL is missing: half a link is none. */
+struct slice url_optional(struct reader *r, const struct place *at, const char *path);
+/* A country: a code of two letters in upper case, anything else as sent. */
+struct slice country_optional(struct reader *r, const struct place *at, const char *path);
+
+/* A SEPARATOR B, or the one that is not empty. */
+struct slice text_join(struct reader *r, struct slice a, const char *separator, struct slice b);
+/* ASCII letters in lower case, trimmed. */
+struct slice text_lower(struct reader *r, struct slice text);
+/* One text member of an object in the making. */
+struct text_member {
+    const char *key;
+    struct slice value;
+};
+/* The JSON object of all MEMBERS, null where nothing is known; empty when nothing is known at all.
+ */
+struct slice text_object(struct reader *r, const struct text_member *members, size_t count);
+
+/*
+ * ---- times ----
+ * RFC 3339 text, or unix seconds as an integer or a string of digits; from 2000 to 2100.
+ */
+/* TIMESTAMP_NONE when missing or no time. */
+int64_t time_optional(struct reader *r, const struct place *at, const char *path);
+/*
+ * The time that orders the event: at PATH, or at the path OTHERWISE (NULL: nowhere else) when that
+ * one is missing. Missing in both, or no time where it is looked for, quarantines: falling back
+ * from a broken time would order the event by something the sender did not mean.
+ */
+int64_t time_required(struct reader *r, const struct place *at, const char *path,
+                      const char *otherwise);
+/* A time or a calendar date, which is its midnight in UTC. */
+int64_t day_optional(struct reader *r, const struct place *at, const char *path);
+int64_t day_required(struct reader *r, const struct place *at, const char *path);
+/* "YYYY-MM-DD", alone or in front of a time; DATE_NONE when missing or no date. */
+int32_t date_optional(struct reader *r, const struct place *at, const char *path);
+/* RFC 3339 with milliseconds; empty for TIMESTAMP_NONE. */
+struct slice time_text(struct reader *r, int64_t at);
+
+/* ---- pieces of changes ---- */
+
+/* Who gets the order, in the keys of the answers. */
+struct recipient {
+    struct slice name, company, phone, email, street, details, city, zip, province, country;
+};
+/* As a text_object(). */
+struct slice recipient_json(struct reader *r, const struct recipient *recipient);
+/* What the history shows of it: country, zip and city. */
+struct slice recipient_summary(struct reader *r, const struct recipient *recipient);
+
+/* Room for COUNT boxes or history rows; false without memory. */
+MUST_CHECK bool reserve_boxes(struct reader *r, size_t count);
+MUST_CHECK bool reserve_events(struct reader *r, size_t count);
+/* The next of the reserved ones, which says nothing yet. */
+struct box_change *next_box(struct reader *r, struct slice box_id);
+struct tracking_event *next_event(struct reader *r, struct slice box_id, int64_t occurred_at);
+/* One change of the order itself, dated version_at. */
+void add_order_change(struct reader *r, enum order_field field, struct slice previous_value,
+                      struct slice new_value);
+
+/* What ROW (NULL: a word that the vocabulary does not know) says under the sender's word WORD. */
+struct status_report status_report_of(const struct status_word *row, struct slice word, int64_t at);
+/* The box's status, with the flags that come with it. */
+void box_report(struct box_change *box, const struct status_word *row, struct slice word,
+                int64_t at);
+/* A history row of what BOX reports. */
+void event_report(struct tracking_event *event, const struct box_change *box);
+
+#endif

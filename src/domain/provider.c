@@ -1,0 +1,43 @@
+#include "domain/provider.h"
+
+#include "domain/providers/read.h"
+
+static const struct provider PROVIDERS[] = {
+    {
+        .name = SLICE("crossborderly"),
+        .signature = {.kind = SIGNATURE_HMAC_SHA256,
+                      .header = SLICE("X-CrossBorderly-Signature"),
+                      .prefix = SLICE("sha256="),
+                      .encoding = ENCODING_HEX},
+        .read = crossborderly_read,
+    },
+    {
+        .name = SLICE("crowdsender"), /* presents a credential that its user chooses */
+        .read = crowdsender_read,
+    },
+    {
+        .name = SLICE("shipup"), /* HTTP Basic */
+        .resend_counter = "retry_count",
+        .read = shipup_read,
+    },
+    {
+        .name = SLICE("swiftpod"), /* the key is the account's API key */
+        .signature = {.kind = SIGNATURE_HMAC_SHA256,
+                      .header = SLICE("X-Swiftpod-Signature"),
+                      .encoding = ENCODING_HEX},
+        .read = swiftpod_read,
+    },
+};
+
+const struct provider *provider_find(struct slice name) {
+    for (size_t i = 0; i < ARRAY_LEN(PROVIDERS); i++) {
+        if (slice_eq(PROVIDERS[i].name, name))
+            return &PROVIDERS[i];
+    }
+    return NULL;
+}
+
+const struct provider *provider_table(size_t *count) {
+    *count = ARRAY_LEN(PROVIDERS);
+    return PROVIDERS;
+}

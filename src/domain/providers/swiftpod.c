@@ -1,0 +1,282 @@
+/*
+ * SwiftPOD: what happened (`event`) together with the whole order (`data`).
+ *
+ * The order's trackings[] stand for its boxes; event.tracking, the box that the event is about, is
+ * the only one with a history row, and tells of a box only where trackings[] lacks it.
+ */
+#include "base/limits.h"
+#include "domain/fields.h"
+#include "domain/providers/read.h"
+
+#include <stdlib.h>
+
+static const struct status_word ORDER_WORDS[] = {
+    {.word = SLICE("draft"), .status = STATUS_PENDING, .detail = SLICE("draft")},
+    {.word = SLICE("new_order"), .status = STATUS_PENDING, .detail = SLICE("new_order")},
+    {.word = SLICE("in_production"), .status = STATUS_PENDING, .detail = SLICE("in_production")},
+    {.word = SLICE("on_hold"), .status = STATUS_PENDING, .detail = SLICE("on_hold")},
+    {.word = SLICE("shipped"), .status = STATUS_IN_TRANSIT},
+    {.word = SLICE("cancelled"), .status = STATUS_CANCELLED},
+    {.word = SLICE("in_production_cancelled"), .status = STATUS_CANCELLED},
+    {.word = SLICE("rejected"), .status = STATUS_CANCELLED, .detail = SLICE("rejected")},
+};
+
+/* Very likely those of EasyPost, which makes the labels. */
+static const struct status_word TRACKING_WORDS[] = {
+    {.word = SLICE("unknown"), .status = STATUS_UNKNOWN},
+    {.word = SLICE("pre_transit"), .status = STATUS_PRE_TRANSIT},
+    {.word = SLICE("in_transit"), .status = STATUS_IN_TRANSIT},
+    {.word = SLICE("shipped"), .status = STATUS_IN_TRANSIT},
+    {.word = SLICE("out_for_delivery"), .status = STATUS_OUT_FOR_DELIVERY},
+    {.word = SLICE("available_for_pickup"), .status = STATUS_AVAILABLE_FOR_PICKUP},
+    {.word = SLICE("delivered"), .status = STATUS_DELIVERED},
+    {.word = SLICE("return_to_sender"), .status = STATUS_RETURNING},
+    {.word = SLICE("failure"), .status = STATUS_EXCEPTION, .detail = SLICE("failure")},
+    {.word = SLICE("cancelled"), .status = STATUS_CANCELLED},
+    {.word = SLICE("error"), .status = STATUS_UNKNOWN},
+};
+static void read_order(struct reader *r);
+static void read_shipment(struct reader *r);
+
+static const struct event_kind EVENTS[] = {
+    {SLICE("order_notify"), read_order},
+    {SLICE("shipment_notify"), read_shipment},
+    {SLICE("stock_notify"), NULL},
+};
+
+bool swiftpod_read(const struct json *doc, struct arena *arena, struct changes *changes,
+                   enum reading *reading) {
+    struct reader r;
+    if (!reader_begin(&r, doc, arena, changes))
+        return reader_end(&r, reading);
+    bool test_order = false;
+    const struct event_kind *event = event_required(&r, "event.name", EVENTS, ARRAY_LEN(EVENTS));
+    changes->event_id = id_optional(&r, &r.doc, "event.uuid");
+    changes->live_known = json_is_object(json_get(doc, "data"));
+    (void)json_to_boolean(json_path(doc, "data.test_order"), &test_order);
+    changes->live = !test_order;
+    event_read(&r, event);
+    return reader_end(&r, reading);
+}
+
+/* "in transit" and "In-Transit" are in_transit: the documents write it both ways. */
+static char fold(char c) {
+    if (c == ' ' || c == '-')
+        return '_';
+    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
+static bool is_word(struct slice said, struct slice word) {
+    if (said.len != word.len)
+        return false;
+    for (size_t i = 0; i < said.len; i++) {
+        if (fold(said.data[i]) != word.data[i])
+            return false;
+    }
+    return true;
+}
+
+static const struct status_word *find_word(const struct status_word *words, size_t count,
+                                           struct slice said) {
+    said = slice_trim(said);
+    for (size_t i = 0; i < count; i++) {
+        if (is_word(said, words[i].word))
+            return &words[i];
+    }
+    return NULL;
+}
+
+/* ---- the order ---- */
+
+static struct slice destination_of(struct reader *r) {
+    const struct place address = place_at(&r->doc, "data.address");
+    const struct recipient to = {
+        .name = text_optional(r, &address, "name"),
+        .company = text_optional(r, &address, "company"),
+        .phone = text_optional(r, &address, "phone"),
+        .email = text_optional(r, &address, "email"),
+        .street = text_optional(r, &address, "street1"),
+        .details = text_optional(r, &address, "street2"),
+        .city = text_optional(r, &address, "city"),
+        .zip = text_optional(r, &address, "zip"),
+        .province = text_optional(r, &address, "state"),
+        .country = country_optional(r, &address, "country"),
+    };
+    return recipient_json(r, &to);
+}
+
+static void read_order_status(struct reader *r) {
+    struct order_change *order = &r->changes->order;
+    struct slice word = id_optional(r, &r->doc, "data.status");
+    if (!word.len)
+        word = id_optional(r, &r->doc, "event.status");
+    if (!word.len)
+        return;
+    order->has_status = true;
+    order->status = status_report_of(find_word(ORDER_WORDS, ARRAY_LEN(ORDER_WORDS), word), word,
+                                     r->changes->version_at);
+}
+
+/* What every event says of the order. */
+static void read_common(struct reader *r) {
+    struct changes *c = r->changes;
+    (void)id_required(r, &r->doc, "event.uuid");
+    c->version_at = time_required(r, &r->doc, "event.timestamp", "data.updated_at");
+    c->order_id = id_or_integer_required(r, &r->doc, "data.id");
+    c->order.order_number = id_optional(r, &r->doc, "data.order_id");
+    c->order.destination = destination_of(r);
+    read_order_status(r);
+}
+
+static void read_order(struct reader *r) {
+    read_common(r);
+    if (r->changes->order.has_status)
+        add_order_change(r, FIELD_STATUS, SLICE_EMPTY, r->changes->order.status.provider_status);
+}
+
+/* ---- the boxes ---- */
+
+struct item {
+    struct slice id;
+    bool has_quantity;
+    int64_t quantity;
+};
+
+static int compare_items(const void *left, const void *right) {
+    const struct item *a = left, *b = right;
+    int order = slice_cmp(a->id, b->id);
+    if (order)
+        return order;
+    return (a->quantity > b->quantity) - (a->quantity < b->quantity);
+}
+
+static struct slice items_json(struct reader *r, const struct item *items, size_t count) {
+    struct strbuf text = STRBUF_INIT(LIMIT_REQUEST_ARENA);
+    struct json_writer w;
+    json_writer_init(&w, &text);
+    json_begin_array(&w, NULL);
+    for (size_t i = 0; i < count; i++) {
+        json_begin_object(&w, NULL);
+        json_put_text(&w, "id", items[i].id);
+        if (items[i].has_quantity)
+            json_put_integer(&w, "quantity", items[i].quantity);
+        else
+            json_put_null(&w, "quantity");
+        json_end_object(&w);
+    }
+    json_end_array(&w);
+    return reader_take_text(r, &text);
+}
+
+/* [{"id","quantity"}] in the order of the ids; items without an id name nothing. */
+static struct slice items_of(struct reader *r, const struct place *tracking) {
+    const struct place shipped = place_at(tracking, "shipped_items");
+    size_t count = place_count(r, &shipped), known = 0;
+    struct item *items = count ? reader_array(r, count, sizeof *items) : NULL;
+    if (!items)
+        return SLICE_EMPTY;
+    for (size_t i = 0; i < count; i++) {
+        const struct place at = place_element(&shipped, i);
+        struct item item = {.id = id_or_integer_optional(r, &at, "order_item_id")};
+        item.has_quantity = json_to_integer(json_get(at.value, "quantity"), &item.quantity);
+        if (item.id.len)
+            items[known++] = item;
+    }
+    if (known == 0)
+        return SLICE_EMPTY;
+    qsort(items, known, sizeof *items, compare_items);
+    return items_json(r, items, known);
+}
+
+/* The two shapes of a tracking say the same under other names. */
+struct tracking_keys {
+    const char *status, *carrier;
+};
+static const struct tracking_keys IN_TRACKINGS = {"status", "carrier"};
+static const struct tracking_keys IN_EVENT = {"tracking_status", "carrier_code"};
+
+/* A tracking without a status has a label at least. */
+static const struct status_word *meaning_of(struct slice word) {
+    static const struct status_word no_word = {.status = STATUS_PRE_TRANSIT};
+    return word.len ? find_word(TRACKING_WORDS, ARRAY_LEN(TRACKING_WORDS), word) : &no_word;
+}
+
+static void read_box(struct reader *r, const struct place *tracking, struct slice number,
+                     const struct tracking_keys *keys) {
+    struct box_change *box = next_box(r, number);
+    struct slice word = id_optional(r, tracking, keys->status);
+    box_report(box, meaning_of(word), word, r->changes->version_at);
+    box->tracking_number = number;
+    box->carrier = text_optional(r, tracking, keys->carrier);
+    box->tracking_url = url_optional(r, tracking, "tracking_url");
+    box->label_url = url_optional(r, tracking, "label_url");
+    box->items = items_of(r, tracking);
+}
+
+static int compare_slices(const void *left, const void *right) {
+    return slice_cmp(*(const struct slice *)left, *(const struct slice *)right);
+}
+
+/* The numbers of all boxes read, each once, sorted. */
+static void list_boxes(struct reader *r) {
+    struct changes *c = r->changes;
+    struct slice *list = reader_array(r, c->box_count, sizeof *list);
+    if (!list)
+        return;
+    for (size_t i = 0; i < c->box_count; i++)
+        list[i] = c->boxes[i].box_id;
+    qsort(list, c->box_count, sizeof *list, compare_slices);
+    size_t count = 1;
+    for (size_t i = 1; i < c->box_count; i++) {
+        if (!slice_eq(list[i], list[count - 1]))
+            list[count++] = list[i];
+    }
+    c->order.has_box_list = true;
+    c->order.box_list = list;
+    c->order.box_list_count = count;
+}
+
+static bool has_box(const struct changes *c, struct slice number) {
+    for (size_t i = 0; i < c->box_count; i++) {
+        if (slice_eq(c->boxes[i].box_id, number))
+            return true;
+    }
+    return false;
+}
+
+/* The box that the event is about, and the only history row. */
+static void read_event_tracking(struct reader *r, const struct place *tracking) {
+    struct slice number = id_optional(r, tracking, "tracking_number");
+    if (!number.len || !reserve_events(r, 1))
+        return;
+    if (!has_box(r->changes, number))
+        read_box(r, tracking, number, &IN_EVENT);
+    struct slice word = id_optional(r, tracking, IN_EVENT.status);
+    const struct status_word *row = meaning_of(word);
+    struct tracking_event *event = next_event(r, number, r->changes->version_at);
+    event->provider_status = word;
+    if (row) {
+        event->status = row->status;
+        event->detail = row->detail;
+    }
+}
+
+static void read_shipment(struct reader *r) {
+    const struct place trackings = place_at(&r->doc, "data.trackings");
+    const struct place tracking = place_at(&r->doc, "event.tracking");
+    read_common(r);
+    size_t count = place_count(r, &trackings);
+    if (!reserve_boxes(r, count + 1))
+        return;
+    for (size_t i = 0; i < count; i++) {
+        const struct place at = place_element(&trackings, i);
+        struct slice number = id_optional(r, &at, "tracking_number");
+        /* A tracking without a number is no box yet, and must not take the others down. */
+        if (number.len)
+            read_box(r, &at, number, &IN_TRACKINGS);
+    }
+    bool is_list = r->changes->box_count > 0;
+    read_event_tracking(r, &tracking);
+    if (is_list)
+        list_boxes(r);
+}
