@@ -1,7 +1,8 @@
 /*
  * The configuration, checked and ready for use: what the values of adapter/config.h mean.
  *
- * Immutable after loading, so threads share it without locks. Each program opens only the secrets it needs.
+ * Immutable after loading, so threads share it without locks. Each program opens only the secrets
+ * it needs.
  */
 #ifndef APP_SETTINGS_H
 #define APP_SETTINGS_H
@@ -32,17 +33,27 @@ struct client {
     size_t source_count;
 };
 
+/* Made by settings_load() only. */
 struct settings {
-    /* Database connection strings; empty: libpq's own environment decides. Only the one of the program's own part is set. */
+    /* Database connection strings; empty: libpq's own environment decides. Only the one of the
+     * program's own part is set, both for PART_CHECK. */
     struct slice ingest_dsn, status_dsn; /* NUL-terminated */
     size_t max_body, max_buffered, quarantine_max;
-    size_t max_in_flight, connections; /* of the program's own part */
-    bool plain_http;                   /* likewise */
+    size_t max_in_flight,
+        connections;    /* of the program's own part; PART_CHECK and PART_ADMIN: webhook's */
+    bool plain_http;    /* likewise */
+    struct slice spool; /* NUL-terminated folder; empty: none. A relative one is relative to the
+                           configuration file's folder */
+    size_t spool_max;
     struct address_range *trusted_proxies;
     size_t trusted_proxy_count;
-    struct source *sources; /* secrets are loaded for PART_WEBHOOK and PART_CHECK only */
+    /* In the order of the file. The values in their policies are loaded for PART_WEBHOOK and
+     * PART_CHECK only; without them a policy passes nobody. */
+    struct source *sources;
     size_t source_count;
-    /* Stands in for an unknown source: random secrets, so a refusal takes as long and looks the same. Loaded with the secrets. */
+    /* Stands in for an unknown source: a random signature key and a random Basic password, so a
+     * refusal takes as long and looks the same. Its name and its provider's are empty. Loaded with
+     * the secrets; otherwise it passes nobody either. */
     struct source decoy;
     struct client *clients;
     size_t client_count;
@@ -58,13 +69,19 @@ enum settings_part {
 /* The file the environment names ($WAYBILL_CONFIG), else /etc/waybill/waybill.conf. */
 const char *settings_path(void);
 /*
- * Reads and checks PATH for PART. On failure NULL and ERR_CONFIG with file:line: option: reason. Freed with settings_free(), which wipes the secrets.
+ * Reads and checks PATH for PART: the whole file whatever the part, but only a part with secrets
+ * opens their files. On failure NULL and ERR_CONFIG with file:line: source NAME: option: reason,
+ * never the value of a secret (ERR_MEMORY without memory, ERR_SYSTEM without randomness). Freed
+ * with settings_free(), which wipes the secrets.
  */
-MUST_CHECK struct settings *settings_load(const char *path, enum settings_part part, struct err *err);
-void settings_free(struct settings *settings);
+MUST_CHECK struct settings *settings_load(const char *path, enum settings_part part,
+                                          struct err *err);
+void settings_free(struct settings *settings); /* NULL is allowed */
 
+/* NULL when there is none: then the decoy is asked. */
 const struct source *settings_source(const struct settings *settings, struct slice name);
-/* The client that owns TOKEN (compared by SHA-256 in constant time); NULL when none does. */
+/* The client that owns TOKEN (compared by SHA-256 in constant time, all of them always); NULL when
+ * none does. */
 const struct client *settings_client(const struct settings *settings, struct slice token);
 bool client_may_see(const struct client *client, struct slice source);
 
