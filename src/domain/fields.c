@@ -205,11 +205,14 @@ static char *copy_of(struct reader *r, struct slice text, struct slice *copy) {
 struct slice line_optional(struct reader *r, const struct place *at, const char *path) {
     struct slice line;
     char *data = copy_of(r, text_optional(r, at, path), &line);
+    size_t len = 0;
     for (size_t i = 0; i < line.len; i++) {
-        if (is_control(data[i]))
-            data[i] = ' ';
+        if (!is_control(data[i]))
+            data[len++] = data[i];
+        else if (len && data[len - 1] != ' ')
+            data[len++] = ' ';
     }
-    return slice_trim(line);
+    return slice_trim(slice_first(line, len));
 }
 
 struct slice url_optional(struct reader *r, const struct place *at, const char *path) {

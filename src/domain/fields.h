@@ -80,7 +80,7 @@ void event_read(struct reader *r, const struct event_kind *event);
 
 /* Cut at LIMIT_TEXT. */
 struct slice text_optional(struct reader *r, const struct place *at, const char *path);
-/* The same on one line: control characters become spaces. */
+/* The same on one line: control characters become a space. */
 struct slice line_optional(struct reader *r, const struct place *at, const char *path);
 /* Longer than LIMIT_URL is missing: half a link is none. */
 struct slice url_optional(struct reader *r, const struct place *at, const char *path);

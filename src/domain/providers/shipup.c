@@ -57,8 +57,9 @@ static bool is_url_check(struct reader *r) {
         (!json_is_string(livemode) && !json_to_boolean(livemode, &flag)))
         return false;
     struct strbuf rest = STRBUF_INIT(LIMIT_BODY);
-    bool alone =
-        json_canonical(doc, "livemode", &rest) && slice_eq(strbuf_slice(&rest), SLICE_OF("{}"));
+    if (!json_canonical(doc, "livemode", &rest))
+        r->no_memory = true;
+    bool alone = slice_eq(strbuf_slice(&rest), SLICE_OF("{}"));
     strbuf_free(&rest);
     return alone;
 }

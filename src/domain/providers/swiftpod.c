@@ -117,10 +117,10 @@ static void read_order_status(struct reader *r) {
                                      r->changes->version_at);
 }
 
-/* What every event says of the order. */
+/* What every event about an order says of it. */
 static void read_common(struct reader *r) {
     struct changes *c = r->changes;
-    (void)id_required(r, &r->doc, "event.uuid");
+    c->event_id = id_required(r, &r->doc, "event.uuid");
     c->version_at = time_required(r, &r->doc, "event.timestamp", "data.updated_at");
     c->order_id = id_or_integer_required(r, &r->doc, "data.id");
     c->order.order_number = id_optional(r, &r->doc, "data.order_id");
