@@ -396,7 +396,8 @@ static bool add_value(const struct source_loader *s, const struct credential_kin
 static bool add_file(const struct source_loader *s, const struct credential_kind *kind,
                      const char *path, struct auth_values *values) {
     char bytes[LIMIT_SECRET_FILE + 1];
-    struct slice whole, text;
+    struct slice whole = SLICE_EMPTY;
+    struct slice text = SLICE_EMPTY;
     if (path[0] == '\0') {
         return SOURCE_FLAW(s, kind->file_option, "is empty");
     }
