@@ -1,5 +1,6 @@
 /*
- * Hashes, HMAC, base64, randomness and comparison in constant time, over OpenSSL 3. Nobody else includes <openssl/…>.
+ * Hashes, HMAC, base64, randomness and comparison in constant time, over OpenSSL 3. Nobody else
+ * includes <openssl/…>.
  */
 #ifndef ADAPTER_CRYPTO_H
 #define ADAPTER_CRYPTO_H
@@ -8,19 +9,23 @@
 
 #define SHA256_LEN 32
 
-/* All hashing calls are false only when OpenSSL itself fails (no memory, no provider). They are safe in any thread. */
+/* All hashing calls are false only when OpenSSL itself fails (no memory, no provider). They are
+ * safe in any thread. */
 MUST_CHECK bool crypto_sha256(struct slice data, uint8_t digest[SHA256_LEN]);
-/* SHA-256 over COUNT fields, each preceded by its length as eight big-endian bytes, so that no two lists of fields collide. */
-MUST_CHECK bool crypto_sha256_fields(const struct slice *fields, size_t count, uint8_t digest[SHA256_LEN]);
+/* SHA-256 over COUNT fields, each preceded by its length as eight big-endian bytes, so that no two
+ * lists of fields collide. */
+MUST_CHECK bool crypto_sha256_fields(const struct slice *fields, size_t count,
+                                     uint8_t digest[SHA256_LEN]);
 /* HMAC-SHA-256 (RFC 2104) over the concatenation of COUNT parts. */
 MUST_CHECK bool crypto_hmac_sha256(struct slice key, const struct slice *parts, size_t count,
                                    uint8_t digest[SHA256_LEN]);
-/* True when both are the same bytes. The time depends on the lengths only: callers with lengths to hide compare digests. */
+/* True when both are the same bytes. The time depends on the lengths only: callers with lengths to
+ * hide compare digests. */
 bool crypto_equal(struct slice a, struct slice b);
 /* Fills BYTES from the kernel's generator. */
 MUST_CHECK bool crypto_random(uint8_t *bytes, size_t len);
-/* Standard base64 (RFC 4648, '+' and '/', or '-' and '_'), padding optional; *len comes as room and goes as length. False on any other
- * character, on a wrong length and when the room is too small. */
+/* Base64 (RFC 4648) with '+' and '/' or '-' and '_', padding optional; *len comes as room and goes
+ * as length. False on any other character, a wrong length, bits left over, and too little room. */
 MUST_CHECK bool crypto_base64_decode(struct slice text, uint8_t *bytes, size_t *len);
 /* Overwrites LEN bytes in a way that no compiler leaves out. */
 void crypto_wipe(void *bytes, size_t len);

@@ -89,7 +89,8 @@ void json_begin_object(struct json_writer *w,
 void json_end_object(struct json_writer *w);
 void json_begin_array(struct json_writer *w, const char *key);
 void json_end_array(struct json_writer *w);
-/* TEXT must be UTF-8 (malformed bytes become U+FFFD); the empty slice is written as null. */
+/* TEXT must be UTF-8 (malformed bytes and U+0000 become U+FFFD); the empty slice is written as
+ * null. */
 void json_put_text(struct json_writer *w, const char *key, struct slice text);
 void json_put_integer(struct json_writer *w, const char *key, int64_t value);
 void json_put_boolean(struct json_writer *w, const char *key, bool value);
