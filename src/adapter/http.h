@@ -1,7 +1,9 @@
 /*
- * A plain HTTP request and answer as a web server hands them on: CGI meta-variables (RFC 3875) in, status, fields and body out.
+ * A plain HTTP request and answer as a web server hands them on: CGI meta-variables (RFC 3875) in,
+ * status, fields and body out.
  *
- * The transports (adapter/fcgi.h, adapter/cgi.h) make requests and send answers; use cases see only this.
+ * The transports (adapter/fcgi.h, adapter/cgi.h) make requests and send answers; use cases see only
+ * this.
  */
 #ifndef ADAPTER_HTTP_H
 #define ADAPTER_HTTP_H
@@ -16,28 +18,46 @@ struct http_params {
 
 /* The value of the meta-variable NAME; empty when absent. */
 struct slice http_param(const struct http_params *params, const char *name);
-/* The request header NAME ("X-CrossBorderly-Signature"), looked up as HTTP_X_CROSSBORDERLY_SIGNATURE; Content-Type and Content-Length as
- * CONTENT_TYPE and CONTENT_LENGTH. Empty when absent. */
+/* The request header NAME ("X-CrossBorderly-Signature"), looked up as
+ * HTTP_X_CROSSBORDERLY_SIGNATURE; Content-Type and Content-Length as CONTENT_TYPE and
+ * CONTENT_LENGTH. Empty when absent. */
 struct slice http_header(const struct http_params *params, struct slice name);
 
 /*
- * The path below the mount, undecoded where possible, without the query: from PATH_INFO where it is set and not empty; otherwise from REQUEST_URI after
- * SCRIPT_NAME when SCRIPT_NAME is a prefix of it that ends at a '/', otherwise its last segments as they are.
- * Begins with '/', or is empty. The slice points into the params or is made in ARENA.
+ * The path below the mount, without the query; points into the params. Begins with '/', or is
+ * empty. The first that fits:
+ *
+ * 1. The path of REQUEST_URI (of "/path?query" or "http://host/path?query") behind SCRIPT_NAME,
+ * when SCRIPT_NAME without slashes at its end is a prefix of it, a '/' follows, and so something is
+ * left. An empty SCRIPT_NAME leaves the whole path.
+ * 2. PATH_INFO, when it is not empty: REQUEST_URI is missing, or SCRIPT_NAME is no prefix of it
+ * (rewritten, or a mount that is percent-encoded). Servers decode PATH_INFO.
+ * 3. The whole path of REQUEST_URI: SCRIPT_NAME says nothing about the mount. Apache's plain
+ * ProxyPass and nginx without fastcgi_split_path_info make it the whole path. The caller routes on
+ * the last segments; that this may be the mount itself cannot be seen.
+ *
+ * *raw is true when the slice is as the client sent it, so that each segment is still to be
+ * percent-decoded; false when the server did that already (2).
  */
-struct slice http_path_below_mount(const struct http_params *params, struct arena *arena);
-/* Percent-decoding (RFC 3986), with '+' as space when PLUS; false on a broken escape or without memory. */
-MUST_CHECK bool http_percent_decode(struct slice text, bool plus, struct arena *arena, struct slice *out);
+struct slice http_path_below_mount(const struct http_params *params, bool *raw);
+/* Percent-decoding (RFC 3986), with '+' as space when PLUS, into ARENA; false on a broken escape or
+ * without memory. The result can hold any byte, also NUL and no UTF-8. */
+MUST_CHECK bool http_percent_decode(struct slice text, bool plus, struct arena *arena,
+                                    struct slice *out);
 
 /* One decoded name=value of the query, in the order of the query. */
 struct http_query_pair {
     struct slice name, value;
 };
-/* All pairs of QUERY; at most MAX. False on a broken escape, too many pairs or no memory. */
+/* All pairs of QUERY, at most MAX; empty ones ("a=1&&b=2") are skipped, a name without '=' has an
+ * empty value. False on a broken escape, too many pairs or no memory. */
 MUST_CHECK bool http_parse_query(struct slice query, size_t max, struct arena *arena,
                                  struct http_query_pair **pairs, size_t *count);
 
-/* One answer. Fields are written as given, so values must have no CR or LF. */
+/*
+ * One answer. Where its fields or its body failed (no memory, too long, a field's value with CR, LF
+ * or NUL), a 500 without a body goes out instead.
+ */
 struct http_answer {
     int status;
     struct strbuf fields; /* "Name: value\r\n", without Content-Type, Content-Length and Status */
@@ -48,11 +68,16 @@ struct http_answer {
 void http_answer_init(struct http_answer *answer);
 void http_answer_free(struct http_answer *answer);
 void http_answer_field(struct http_answer *answer, const char *name, struct slice value);
-/* Makes ANSWER an application/problem+json (RFC 9457) with status, title (the status's phrase) and, unless empty, detail. Keeps the fields. */
+/* Makes ANSWER an application/problem+json (RFC 9457) with status, title (the status's phrase) and,
+ * unless empty, detail. Keeps the fields. */
 void http_answer_problem(struct http_answer *answer, int status, struct slice detail);
-/* The head of a CGI answer ("Status: 200 OK\r\n…\r\n\r\n") as RFC 3875 wants it, appended to OUT. */
+/* What is sent after the head: the body, or nothing for HEAD, without a content_type and for an
+ * answer that failed. */
+struct slice http_answer_body(const struct http_answer *answer);
+/* The head of a CGI answer ("Status: 200 OK\r\n…\r\n\r\n") as RFC 3875 wants it, appended to OUT.
+ */
 void http_answer_head(const struct http_answer *answer, struct strbuf *out);
-/* The reason phrase of RFC 9110. */
+/* The reason phrase of RFC 9110; "Unknown" for a status that waybill never sends. */
 const char *http_phrase(int status);
 
 #endif
