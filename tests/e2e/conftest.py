@@ -1,0 +1,92 @@
+"""The stacks of a test session: one for each web server, started when the first test asks for it, stopped at the end whatever fails."""
+
+from __future__ import annotations
+
+from typing import Iterator
+
+import pytest
+
+from extra_sources import ExtraSources
+from waybill_stack import SERVERS, Stack
+
+
+class Stacks:
+    def __init__(self) -> None:
+        self._started: list[Stack] = []
+        self._shared: dict[str, Stack] = {}
+        self._extras: dict[str, ExtraSources] = {}
+
+    def start(self, server: str = "lighttpd", samples: bool = False) -> Stack:
+        """A stack of one's own."""
+        stack = Stack(server, samples)
+        self._started.append(stack)
+        return stack.up()
+
+    def __call__(self, server: str) -> Stack:
+        """The session's stack behind SERVER. Tests share it: each keeps to random ids."""
+        if server not in self._shared:
+            stack = self.start(server)
+            self._extras[server] = ExtraSources(stack).add()
+            self._shared[server] = stack
+        return self._shared[server]
+
+    def extras(self, server: str) -> ExtraSources:
+        self(server)
+        return self._extras[server]
+
+    def pids(self) -> dict[str, dict[str, int]]:
+        return {server: stack.pids() for server, stack in self._shared.items()}
+
+    def remove(self, stack: Stack) -> None:
+        self._started.remove(stack)
+        stack.remove()
+
+    def remove_all(self) -> None:
+        failures = []
+        while self._started:
+            try:
+                self._started.pop().remove()
+            except Exception as failure:  # the others must go too
+                failures.append(failure)
+        if failures:
+            raise failures[0]
+
+
+@pytest.fixture(scope="session")
+def stacks() -> Iterator[Stacks]:
+    stacks = Stacks()
+    yield stacks
+    stacks.remove_all()
+
+
+@pytest.fixture(scope="session")
+def stack(stacks: Stacks) -> Stack:
+    """Behind lighttpd: for what no web server has a part in."""
+    return stacks("lighttpd")
+
+
+@pytest.fixture(scope="session")
+def extras(stacks: Stacks) -> ExtraSources:
+    return stacks.extras("lighttpd")
+
+
+@pytest.fixture(scope="session", params=SERVERS)
+def each_stack(stacks: Stacks, request: pytest.FixtureRequest) -> Stack:
+    """The same behind each web server."""
+    return stacks(request.param)
+
+
+@pytest.fixture
+def own_stack(stacks: Stacks) -> Iterator[Stack]:
+    """A stack for one test that leaves nothing as it was."""
+    stack = stacks.start()
+    yield stack
+    stacks.remove(stack)
+
+
+@pytest.fixture
+def steady(stacks: Stacks) -> Iterator[None]:
+    """Nothing dies of it: every process outlives the test."""
+    before = stacks.pids()
+    yield
+    assert stacks.pids() == before

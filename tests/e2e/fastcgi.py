@@ -1,0 +1,81 @@
+"""A FastCGI client, for what web servers smooth over: bodies that end early, missing variables, descriptors as listeners."""
+
+from __future__ import annotations
+
+import email.parser
+import socket
+import struct
+from typing import Mapping
+
+from http_plain import TIMEOUT, Answer
+
+BEGIN, END, PARAMS, STDIN, STDOUT, STDERR = 1, 3, 4, 5, 6, 7
+LONGEST_RECORD = 65535
+
+
+def _record(kind: int, content: bytes) -> bytes:
+    return struct.pack(">BBHHBx", 1, kind, 1, len(content), 0) + content
+
+
+def _stream(kind: int, content: bytes) -> bytes:
+    pieces = [content[at : at + LONGEST_RECORD] for at in range(0, len(content), LONGEST_RECORD)]
+    return b"".join(_record(kind, piece) for piece in pieces)
+
+
+def _pair(name: bytes, value: bytes) -> bytes:
+    return struct.pack(">II", len(name) | 1 << 31, len(value) | 1 << 31) + name + value
+
+
+def connect(address: str | tuple[str, int]) -> socket.socket:
+    """To the path of a Unix socket, or to (host, port)."""
+    connection = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET)
+    connection.settimeout(TIMEOUT)
+    connection.connect(address)
+    return connection
+
+
+def request(address: str | tuple[str, int], params: Mapping[str, str], body: bytes = b"", complete: bool = True) -> Answer | None:
+    """One request. Unless COMPLETE the connection breaks after BODY, and there is no answer."""
+    pairs = b"".join(_pair(name.encode(), value.encode()) for name, value in params.items())
+    data = _record(BEGIN, struct.pack(">HB5x", 1, 0)) + _stream(PARAMS, pairs) + _record(PARAMS, b"") + _stream(STDIN, body)
+    with connect(address) as connection:
+        if not complete:
+            connection.sendall(data)
+            return None
+        connection.sendall(data + _record(STDIN, b""))
+        return parse_cgi(_read_output(connection))
+
+
+def _read_output(connection: socket.socket) -> bytes:
+    output = b""
+    with connection.makefile("rb") as stream:
+        while True:
+            _, kind, _, length, padding = struct.unpack(">BBHHBx", stream.read(8))
+            content = stream.read(length + padding)[:length]
+            if kind == END:
+                return output
+            if kind == STDOUT:
+                output += content
+
+
+def parse_cgi(output: bytes) -> Answer:
+    """A CGI answer (RFC 3875)."""
+    fields, _, body = output.partition(b"\r\n\r\n")
+    headers = email.parser.BytesHeaderParser().parsebytes(fields + b"\r\n\r\n")
+    return Answer(int(headers.get("Status", "200").split()[0]), headers, body)
+
+
+def post_params(target: str, body: bytes, headers: Mapping[str, str], mount: str = "/webhooks") -> dict[str, str]:
+    """The meta-variables of a POST, as a web server sets them."""
+    params = {
+        "GATEWAY_INTERFACE": "CGI/1.1",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "REQUEST_METHOD": "POST",
+        "REQUEST_URI": mount + target,
+        "SCRIPT_NAME": mount,
+        "PATH_INFO": target,
+        "QUERY_STRING": "",
+        "CONTENT_LENGTH": str(len(body)),
+        "REMOTE_ADDR": "127.0.0.1",
+    }
+    return params | {"HTTP_" + name.upper().replace("-", "_"): value for name, value in headers.items()}

@@ -1,0 +1,352 @@
+"""Real stacks: `make up` in a private folder, with what tests do to one: ask its database, change its configuration, stop its parts."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Callable, Iterator
+
+import psycopg
+from psycopg.rows import dict_row
+
+import waybill_client as client
+from http_plain import Answer, Site, request
+from waiting import wait_until
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+SERVERS = ("lighttpd", "apache", "nginx")
+RESPONDERS = ("webhook", "status")
+# The build may be part of it.
+MAKE_SECONDS = 900
+SANITIZER_REPORTS = ("ERROR: AddressSanitizer", "runtime error:", "WARNING: ThreadSanitizer", "LeakSanitizer")
+
+Row = dict[str, Any]
+
+
+def free_port() -> int:
+    """Below the ports that the kernel gives to clients, so nobody takes it by chance before the web server does."""
+    while True:
+        port = random.SystemRandom().randrange(10000, 30000)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+
+
+def make(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs make on its own, also when a make runs the tests. What selects the build (BUILD, CC, …) passes through the environment.
+
+    Its output goes to a pipe: make only returns here when nobody holds that any more.
+    """
+    environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+    return subprocess.run(
+        ["make", "--no-print-directory", "-C", str(CHECKOUT), *arguments], env=environment, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=MAKE_SECONDS)
+
+
+class Stack:
+    """One stack in a folder of its own, which goes away with it."""
+
+    def __init__(self, server: str = "lighttpd", samples: bool = False) -> None:
+        self.server = server
+        self.samples = samples
+        self._base = Path(tempfile.mkdtemp(prefix="waybill-e2e-"))
+        # Started by root, the stack runs as another user, who must get there.
+        self._base.chmod(0o755)
+        self.var = self._base / "var"
+        self._secrets: set[str] = set()
+
+    # ---- up and down ----
+
+    def up(self) -> Stack:
+        """Tries another port when somebody was quicker; anything else that fails is a failure."""
+        for _ in range(5):
+            self.port = free_port()
+            self.last_output = self.make("up", f"PORT={self.port}", f"SERVER={self.server}", f"SAMPLES={int(self.samples)}")
+            if self.last_output.returncode == 0:
+                self.add_secrets(*self._run_secrets())
+                return self
+            if "is taken" not in self.last_output.stdout:
+                break
+        raise AssertionError(f"make up failed:\n{self.last_output.stdout[-8000:]}")
+
+    def make(self, target: str, *variables: str) -> subprocess.CompletedProcess[str]:
+        return make(target, f"VAR={self.var}", *variables)
+
+    def down(self) -> None:
+        self._close_connections()
+        result = self.make("down")
+        assert result.returncode == 0, f"make down failed:\n{result.stdout}"
+
+    def remove(self) -> None:
+        """Stops it, looks at what it leaves, and deletes its folder, whatever fails."""
+        try:
+            self.down()
+            self.check_logs()
+        finally:
+            shutil.rmtree(self._base, ignore_errors=True)
+
+    # ---- what run.env says ----
+
+    def run_env(self) -> dict[str, str]:
+        lines = (self.var / "run.env").read_text().splitlines()
+        return dict(shlex.split(line)[0].partition("=")[::2] for line in lines if line)
+
+    @cached_property
+    def env(self) -> dict[str, str]:
+        """All but the process ids, which change: pid() tells those."""
+        return {name: value for name, value in self.run_env().items() if not name.endswith("_PID")}
+
+    def pid(self, name: str) -> int:
+        """Of webhook, status, server or postgres."""
+        if name == "postgres":  # the tests restart it by pg_ctl
+            return int((self.pgdata / "postmaster.pid").read_text().split()[0])
+        return int(self.run_env()[f"{name.upper()}_PID"])
+
+    def pids(self) -> dict[str, int]:
+        return {name: self.pid(name) for name in (*RESPONDERS, "server", "postgres")}
+
+    @property
+    def site(self) -> Site:
+        return Site("127.0.0.1", self.port)
+
+    @property
+    def config(self) -> Path:
+        return Path(self.env["WAYBILL_CONFIG"])
+
+    @property
+    def pgdata(self) -> Path:
+        return Path(self.env["PGDATA"])
+
+    def responder_socket(self, name: str) -> str:
+        """Where the responder listens: in the folder of sockets, which is elsewhere when $VAR has a long path."""
+        elsewhere = self.var / "run" / "sockets"
+        folder = Path(elsewhere.read_text()) if elsewhere.exists() else self.var / "run"
+        return str(folder / f"{name}.sock")
+
+    # ---- programs ----
+
+    @property
+    def owner(self) -> dict[str, Any]:
+        """subprocess's arguments to run something as the user that the stack runs as."""
+        status = self.pgdata.stat()
+        if status.st_uid == os.getuid():
+            return {"cwd": "/"}
+        return {"cwd": "/", "user": status.st_uid, "group": status.st_gid, "extra_groups": []}
+
+    def program(self, name: str) -> str:
+        """The path of webhook.fcgi, status.fcgi or waybill."""
+        return str(self.var / "bin" / name)
+
+    def waybill(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Runs the administration command; WAYBILL_DSN is the owner's unless ENVIRONMENT says otherwise."""
+        defaults = {"WAYBILL_CONFIG": str(self.config), "WAYBILL_DSN": self.env["WAYBILL_DSN"]}
+        return subprocess.run(
+            [self.program("waybill"), *arguments], env=os.environ | defaults | environment, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=120, **self.owner)
+
+    # ---- clients ----
+
+    def sender(self, source: str, credential: client.Credential | None = None, mount: str = "/webhooks", url_token: str = "") -> client.Sender:
+        """Of a demo source, with its credential; of any other, with the one given."""
+        return client.Sender(self.site, source, credential or self._demo_credential(source), mount, url_token)
+
+    def _demo_credential(self, source: str) -> client.Credential:
+        make_credential, name = {
+            "crossborderly": (client.crossborderly_signature, "CROSSBORDERLY_SECRET"),
+            "swiftpod": (client.swiftpod_signature, "SWIFTPOD_SECRET"),
+            "crowdsender": (client.basic, "CROWDSENDER_BASIC"),
+            "shipup": (client.basic, "SHIPUP_BASIC"),
+        }[source]
+        return make_credential(self.env[name])
+
+    @property
+    def status(self) -> client.StatusClient:
+        return client.StatusClient(self.site, self.env["STATUS_TOKEN"])
+
+    @property
+    def tracking_status(self) -> client.StatusClient:
+        return client.StatusClient(self.site, self.env["STATUS_TRACKING_TOKEN"])
+
+    # ---- the database ----
+
+    def report(self, sql: str, *parameters: object) -> list[Row]:
+        return self.query("WAYBILL_REPORT_DSN", sql, *parameters)
+
+    def audit(self, sql: str, *parameters: object) -> list[Row]:
+        return self.query("WAYBILL_AUDIT_DSN", sql, *parameters)
+
+    def query(self, dsn_name: str, sql: str, *parameters: object) -> list[Row]:
+        """All rows, as the role of that connection string in run.env."""
+        try:
+            return self._execute(dsn_name, sql, parameters)
+        except psycopg.OperationalError:  # the database was restarted meanwhile
+            self._close_connections()
+            return self._execute(dsn_name, sql, parameters)
+
+    @cached_property
+    def _connections(self) -> dict[str, psycopg.Connection[Row]]:
+        return {}
+
+    def _execute(self, dsn_name: str, sql: str, parameters: tuple[object, ...]) -> list[Row]:
+        if dsn_name not in self._connections:
+            self._connections[dsn_name] = psycopg.connect(self.env[dsn_name], autocommit=True, row_factory=dict_row)
+        return self._connections[dsn_name].execute(sql, parameters).fetchall()
+
+    def _close_connections(self) -> None:
+        for connection in self._connections.values():
+            connection.close()
+        self._connections.clear()
+
+    def stored(self, body: bytes, source: str | None = None) -> list[Row]:
+        """The deliveries of exactly these bytes, with the bytes."""
+        digest = hashlib.sha256(body).digest()
+        rows = self.audit("SELECT * FROM waybill_audit.deliveries WHERE body_sha256 = %s ORDER BY received_at", digest)
+        return [row for row in rows if source in (None, row["source"])]
+
+    def delivery(self, delivery_id: str) -> Row:
+        (row,) = self.audit("SELECT * FROM waybill_audit.deliveries WHERE delivery_id = %s", delivery_id)
+        return row
+
+    @cached_property
+    def _postgres_bin(self) -> str:
+        return os.path.dirname(os.readlink(f"/proc/{self.pid('postgres')}/exe"))
+
+    def pg_ctl(self, *arguments: str) -> None:
+        """pg_ctl over the stack's own cluster, which runs when this is used first."""
+        subprocess.run(
+            [f"{self._postgres_bin}/pg_ctl", "-D", str(self.pgdata), "-w", *arguments], check=True, stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=120, **self.owner)
+
+    @contextmanager
+    def database_stopped(self) -> Iterator[None]:
+        """Nothing listens there."""
+        self.pg_ctl("stop", "-m", "fast")
+        try:
+            yield
+        finally:
+            self.pg_ctl("start")
+            self.wait_ready()
+
+    @contextmanager
+    def database_frozen(self) -> Iterator[None]:
+        """Every process of the cluster is stopped in its tracks: connections stand, nothing answers."""
+        postmaster = self.pid("postgres")
+        processes = [postmaster, *children(postmaster)]
+        for process in processes:
+            os.kill(process, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in reversed(processes):
+                os.kill(process, signal.SIGCONT)
+            self.wait_ready()
+
+    # ---- configuration ----
+
+    def write_config(self, text: str) -> None:
+        """In place: owner and mode stay."""
+        self.config.write_text(text)
+
+    @contextmanager
+    def configured(self, change: Callable[[str], str]) -> Iterator[None]:
+        """Runs the responders with a changed configuration, and with the old one afterwards."""
+        before = self.config.read_text()
+        try:
+            self.write_config(change(before))
+            self.restart_responders()
+            yield
+        finally:
+            self.write_config(before)
+            self.restart_responders()
+
+    def restart_responders(self) -> None:
+        """SIGTERM; their supervisor starts them again."""
+        before = {name: self.pid(name) for name in RESPONDERS}
+        for pid in before.values():
+            os.kill(pid, signal.SIGTERM)
+        for name, pid in before.items():
+            self.wait_replaced(name, pid)
+
+    def wait_replaced(self, name: str, pid: int) -> None:
+        """Until another process than PID answers."""
+        wait_until(lambda: self.pid(name) != pid and self.is_ready(name), f"{name}.fcgi is replaced: {self.log_end(name)}")
+
+    def wait_ready(self) -> None:
+        for name in RESPONDERS:
+            wait_until(lambda: self.is_ready(name), f"{name}.fcgi is ready: {self.log_end(name)}")
+
+    def is_ready(self, name: str) -> bool:
+        return self.health(name, "readyz").status == 200
+
+    def health(self, name: str, page: str, headers: dict[str, str] | None = None) -> Answer:
+        mount = {"webhook": "/webhooks", "status": "/status"}[name]
+        return request(self.site, "GET", f"{mount}/{page}", headers or {})
+
+    # ---- logs ----
+
+    def log_text(self, name: str) -> str:
+        return (self.var / "log" / f"{name}.log").read_text(errors="replace")
+
+    def log_end(self, name: str) -> str:
+        return "\n".join(self.log_text(name).splitlines()[-10:])
+
+    def add_secrets(self, *values: str) -> None:
+        """What no log may show."""
+        self._secrets.update(values)
+
+    def _run_secrets(self) -> list[str]:
+        names = ("CROSSBORDERLY_SECRET", "SWIFTPOD_SECRET", "CROWDSENDER_BASIC", "SHIPUP_BASIC", "STATUS_TOKEN", "STATUS_TRACKING_TOKEN")
+        passwords = [re.search(r"password=(\S+)", value) for name, value in self.env.items() if name.endswith("_DSN")]
+        return [self.env[name] for name in names] + [found.group(1) for found in passwords if found]
+
+    def check_logs(self) -> None:
+        """No sanitizer's report, no secret, nobody's name or address."""
+        for log in sorted((self.var / "log").iterdir()):
+            text = log.read_text(errors="replace")
+            for report in SANITIZER_REPORTS:
+                assert report not in text, f"{log.name} of {self.server} has a report:\n{text[text.index(report) - 200:][:6000]}"
+            for word in (*self._secrets, *client.PERSONAL):
+                assert word not in text, f"{log.name} of {self.server} shows {word}: {line_with(text, word)}"
+
+
+def line_with(text: str, word: str) -> str:
+    return next(line for line in text.splitlines() if word in line)
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
+
+
+# ---- editing a configuration ----
+
+
+def set_option(text: str, section: str, option: str, value: str | None) -> str:
+    """The configuration TEXT with OPTION of the section without a title set to VALUE; None removes it."""
+    start = re.search(rf"^{section}\s*\{{", text, re.MULTILINE)
+    assert start, f"no section {section}"
+    end = section_end(text, start.end())
+    inside = re.sub(rf"\b{option}\s*=\s*(\{{[^}}]*\}}|\"[^\"]*\"|\S+)", "", text[start.end() : end])
+    if value is not None:
+        inside = f"\n    {option} = {value}\n{inside}"
+    return text[: start.end()] + inside + text[end:]
+
+
+def section_end(text: str, at: int) -> int:
+    """Where the brace closes that was opened before AT."""
+    depth = 1
+    for found in re.finditer(r'"[^"]*"|#[^\n]*|[{}]', text[at:]):
+        depth += {"{": 1, "}": -1}.get(found.group(), 0)
+        if depth == 0:
+            return at + found.start()
+    raise AssertionError("the section has no end")
