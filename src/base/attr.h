@@ -5,8 +5,8 @@
 /* The caller must look at the result: it says whether the call worked. */
 #define MUST_CHECK __attribute__((warn_unused_result))
 
-/* Argument FORMAT is a printf format for the arguments from FIRST on. */
-#define PRINTF_LIKE(format, first) __attribute__((format(printf, format, first)))
+/* Argument TEXT (counted from 1) is a printf format for the arguments from FIRST on. */
+#define PRINTF_LIKE(text, first) __attribute__((format(printf, text, first)))
 
 #define ARRAY_LEN(array) (sizeof(array) / sizeof((array)[0]))
 

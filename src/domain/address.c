@@ -125,3 +125,11 @@ struct address address_of_client(const struct address *peer, struct slice forwar
     }
     return client;
 }
+
+void address_format(const struct address *address, char *text, size_t room) {
+    int family = is_ipv4(address) ? AF_INET : AF_INET6;
+    const uint8_t *bytes = address->bytes + (family == AF_INET ? sizeof mapped_prefix : 0);
+    if (!address->is_set || inet_ntop(family, bytes, text, (socklen_t)room) == NULL) {
+        text[0] = '\0';
+    }
+}

@@ -41,4 +41,7 @@ bool address_in(const struct address *address, const struct address_range *range
 struct address address_of_client(const struct address *peer, struct slice forwarded_for,
                                  const struct address_range *trusted, size_t trusted_count);
 
+/* The text of ADDRESS (RFC 5952), with a NUL; empty when it is not set or ROOM is short of 46. */
+void address_format(const struct address *address, char *text, size_t room);
+
 #endif

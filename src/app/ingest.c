@@ -1,0 +1,563 @@
+#include "app/ingest.h"
+
+#include "adapter/json.h"
+#include "base/hex.h"
+#include "base/limits.h"
+#include "engine/batch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct ingest {
+    const struct settings *settings;
+    struct batch *batch;
+};
+
+/* One request, from the handler to the answer. Owned by whoever works on it: the handler, then the
+ * engine. */
+struct job {
+    struct batch_job batch; /* first */
+    struct ingest *ingest;
+    struct exchange *exchange;
+    struct request_head head;
+    struct request_record
+        record; /* what was known when it was parked; not changed after, a late answer reads it */
+    struct arena *arena;
+    struct strbuf body;
+    struct json_doc *doc;
+    const struct source *source;
+    struct delivery delivery;
+    bool is_probe, details; /* readyz */
+    struct store_health health;
+    enum store_result health_result;
+    bool not_json; /* answered 400 after it is kept */
+    struct json_position where;
+};
+
+static void job_free(struct job *job) {
+    if (job != NULL) {
+        json_doc_free(job->doc);
+        strbuf_free(&job->body);
+        arena_free(job->arena);
+        free(job);
+    }
+}
+
+/* ---- reading: bytes to changes ---- */
+
+static struct slice position_text(const struct json_position *where, struct arena *arena) {
+    char text[256];
+    struct strbuf out;
+    strbuf_init(&out, sizeof(text));
+    strbuf_addf(&out, "line %d column %d: %s", where->line, where->column, where->message);
+    struct slice copy = SLICE_EMPTY;
+    bool ok = !strbuf_failed(&out) && arena_dup(arena, strbuf_slice(&out), &copy);
+    strbuf_free(&out);
+    return ok ? copy : SLICE_OF("not JSON");
+}
+
+static bool set_content(struct delivery *delivery, const struct json *root,
+                        const char *resend_counter, struct arena *arena) {
+    struct strbuf canonical;
+    strbuf_init(&canonical, (size_t)8 * LIMIT_BODY);
+    bool ok = json_canonical(root, resend_counter, &canonical) && !strbuf_failed(&canonical) &&
+              arena_dup(arena, strbuf_slice(&canonical), &delivery->content);
+    strbuf_free(&canonical);
+    return ok;
+}
+
+enum ingest_reading ingest_read(struct delivery *delivery, const struct provider *provider,
+                                struct arena *arena, struct json_doc **doc,
+                                struct json_position *where) {
+    struct changes *changes = &delivery->changes;
+    enum ingest_reading result = INGEST_READ;
+    changes_init(changes);
+    delivery->reading = READING_QUARANTINED;
+    switch (json_parse(delivery->body, doc, where)) {
+    case JSON_NO_MEMORY:
+        return INGEST_NO_MEMORY;
+    case JSON_INVALID:
+        changes->detail = position_text(where, arena);
+        result = INGEST_NOT_JSON;
+        break;
+    case JSON_UNREPRESENTABLE:
+        changes->detail = SLICE_OF("a key contains U+0000");
+        break;
+    case JSON_OK:
+        if (!provider->read(json_root(*doc), arena, changes, &delivery->reading) ||
+            !set_content(delivery, json_root(*doc), provider->resend_counter, arena)) {
+            return INGEST_NO_MEMORY;
+        }
+        break;
+    }
+    return delivery_identify(delivery, arena) ? result : INGEST_NO_MEMORY;
+}
+
+/* ---- kept headers ---- */
+
+/* A header that a source takes as its credential is never kept. */
+static bool is_credential(const struct auth_policy *policy, struct slice name) {
+    for (size_t i = 0; i < policy->headers.count; i++) {
+        struct slice configured, value;
+        slice_split(policy->headers.items[i], ':', &configured, &value);
+        if (slice_eq_nocase(slice_trim(configured), name)) {
+            return true;
+        }
+    }
+    return slice_eq_nocase(name, SLICE_OF("Authorization"));
+}
+
+static void keep_header(struct json_writer *writer, const struct job *job, struct slice name) {
+    struct slice value = http_header(&job->exchange->params, name);
+    char key[LIMIT_ID + 1];
+    if (value.len > 0 && name.len > 0 && name.len < sizeof(key) &&
+        !is_credential(&job->source->policy, name)) {
+        memcpy(key, name.data, name.len);
+        key[name.len] = '\0';
+        json_put_text(writer, key, slice_first(value, AUTH_HEADER_MAX));
+    }
+}
+
+/* The headers that matter later: what the body is, who says to have sent it, and the signature,
+ * which `waybill verify` needs. */
+static bool keep_headers(struct job *job) {
+    static const struct slice always[] = {SLICE("Content-Type"), SLICE("User-Agent")};
+    static const struct slice standard[] = {SLICE("webhook-id"), SLICE("webhook-timestamp"),
+                                            SLICE("webhook-signature")};
+    const struct auth_signature *signature = &job->source->policy.signature;
+    const char *const *extra = job->source->provider->kept_headers;
+    struct strbuf out;
+    struct json_writer writer;
+    strbuf_init(&out, LIMIT_REQUEST_ARENA);
+    json_writer_init(&writer, &out);
+    json_begin_object(&writer, NULL);
+    for (size_t i = 0; i < ARRAY_LEN(always); i++) {
+        keep_header(&writer, job, always[i]);
+    }
+    if (signature->kind == SIGNATURE_HMAC_SHA256) {
+        keep_header(&writer, job, signature->header);
+    }
+    for (size_t i = 0; signature->kind == SIGNATURE_STANDARD_WEBHOOKS && i < ARRAY_LEN(standard);
+         i++) {
+        keep_header(&writer, job, standard[i]);
+    }
+    for (; extra != NULL && *extra != NULL; extra++) {
+        keep_header(&writer, job, slice_from_cstr(*extra));
+    }
+    json_end_object(&writer);
+    bool ok =
+        !strbuf_failed(&out) && arena_dup(job->arena, strbuf_slice(&out), &job->delivery.headers);
+    strbuf_free(&out);
+    return ok;
+}
+
+/* ---- answers ---- */
+
+/* Answers and ends the job. */
+static void finish(struct job *job, struct http_answer *answer, struct slice outcome,
+                   struct slice reason) {
+    struct request_record record = job->record;
+    record.outcome = outcome;
+    record.reason = reason;
+    respond(job->exchange, answer, &job->head, &record);
+    job_free(job);
+}
+
+static void finish_problem(struct job *job, int status, struct slice detail, struct slice reason) {
+    struct http_answer answer;
+    http_answer_init(&answer);
+    make_problem(&answer, status, detail);
+    finish(job, &answer, SLICE_EMPTY, reason);
+}
+
+/* One refusal for all reasons, byte for byte: nothing tells whether the source exists or what was
+ * wrong. */
+static void finish_unauthorized(struct job *job, enum auth_result why) {
+    struct http_answer answer;
+    http_answer_init(&answer);
+    make_problem(&answer, 401, SLICE_EMPTY);
+    http_answer_field(&answer, "WWW-Authenticate", SLICE_OF("Basic realm=\"waybill\", Bearer"));
+    finish(job, &answer, SLICE_EMPTY, slice_from_cstr(auth_result_name(why)));
+}
+
+static void finish_method(struct job *job, const char *allow) {
+    struct http_answer answer;
+    http_answer_init(&answer);
+    make_problem(&answer, 405, SLICE_EMPTY);
+    http_answer_field(&answer, "Allow", slice_from_cstr(allow));
+    finish(job, &answer, SLICE_EMPTY, SLICE_OF("method"));
+}
+
+static void uuid_text(const struct uuid *uuid, char text[37]) {
+    static const size_t groups[] = {4, 2, 2, 2, 6};
+    const uint8_t *bytes = uuid->bytes;
+    for (size_t i = 0; i < ARRAY_LEN(groups); i++) {
+        hex_encode(bytes, groups[i], text);
+        bytes += groups[i];
+        text += 2 * groups[i];
+        *text++ = i + 1 < ARRAY_LEN(groups) ? '-' : '\0';
+    }
+}
+
+static void finish_received(struct job *job, struct slice outcome, bool kept) {
+    const struct delivery *delivery = &job->delivery;
+    char id[37];
+    struct http_answer answer;
+    struct json_writer writer;
+    http_answer_init(&answer);
+    answer.status = 200;
+    answer.content_type = "application/json";
+    uuid_text(&delivery->id, id);
+    json_writer_init(&writer, &answer.body);
+    json_begin_object(&writer, NULL);
+    json_put_boolean(&writer, "received", true);
+    json_put_text(&writer, "outcome", outcome);
+    json_put_text(&writer, "delivery", kept ? slice_from_cstr(id) : SLICE_EMPTY);
+    if (delivery->reading == READING_QUARANTINED) {
+        json_put_text(&writer, "detail", delivery->changes.detail);
+    }
+    json_end_object(&writer);
+    finish(job, &answer, outcome,
+           delivery->reading == READING_QUARANTINED ? delivery->changes.detail : SLICE_EMPTY);
+}
+
+/* The engine is done with the job. */
+static void complete(void *context, struct batch_job *batch_job, enum batch_result result) {
+    struct job *job = (struct job *)batch_job;
+    (void)context;
+    if (job->is_probe) {
+        struct http_answer answer;
+        http_answer_init(&answer);
+        make_readyz(&answer, job->health_result, &job->health, job->details);
+        finish(job, &answer, SLICE_EMPTY, SLICE_OF("readyz"));
+    } else if (result != BATCH_DONE) {
+        finish_problem(job, 503, SLICE_OF("not stored; try again"), SLICE_OF("database"));
+    } else if (job->delivery.outcome == OUTCOME_REFUSED) {
+        finish_problem(job, 503, SLICE_OF("not stored; try again"), SLICE_OF("quarantine_full"));
+    } else if (job->not_json) {
+        finish_problem(job, 400, job->delivery.changes.detail, SLICE_OF("not_json"));
+    } else {
+        finish_received(job, delivery_outcome_name(job->delivery.outcome), true);
+    }
+}
+
+void ingest_late(void *context, struct exchange *exchange, struct http_answer *answer) {
+    const struct job *job = exchange->user;
+    (void)context;
+    respond_late(answer, &job->head, &job->record);
+}
+
+/* ---- the engine's side: one committer, one connection ---- */
+
+static void *open_store(void *context) {
+    const struct ingest *ingest = context;
+    return store_new(ingest->settings->ingest_dsn.data, "waybill webhook", STORE_PROMPT);
+}
+
+static void close_store(void *state) {
+    store_free(state);
+}
+
+/* A delivery whose changes the database refuses is kept all the same: its bytes go to quarantine.
+ */
+static enum batch_result quarantine_refused(struct store *store, struct job *job,
+                                            const struct err *why) {
+    char detail[64];
+    struct strbuf text;
+    struct err err = ERR_INIT;
+    struct delivery *delivery = &job->delivery;
+    strbuf_init(&text, sizeof(detail));
+    strbuf_addf(&text, "refused by the database: SQLSTATE %s", why->sqlstate);
+    bool ok = !strbuf_failed(&text) &&
+              arena_dup(job->arena, strbuf_slice(&text), &delivery->changes.detail);
+    strbuf_free(&text);
+    if (!ok || !delivery_quarantine(delivery, delivery->changes.detail)) {
+        return BATCH_FAILED;
+    }
+    enum store_result result = store_ingest(store, &delivery, 1, &err);
+    if (result != STORE_OK) {
+        log_store_failure(result, &err);
+    }
+    return result == STORE_OK ? BATCH_DONE : BATCH_FAILED;
+}
+
+static enum batch_result run(void *state, struct batch_job **jobs, size_t count) {
+    struct store *store = state;
+    struct delivery *deliveries[LIMIT_BATCH_JOBS];
+    struct err err = ERR_INIT;
+    size_t delivery_count = 0;
+    if (store == NULL) {
+        return BATCH_FAILED;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct job *job = (struct job *)jobs[i];
+        if (job->is_probe) {
+            job->health_result = store_health(store, &job->health, &err);
+        } else {
+            deliveries[delivery_count++] = &job->delivery;
+        }
+    }
+    if (delivery_count == 0) {
+        return BATCH_DONE;
+    }
+    enum store_result result = store_ingest(store, deliveries, delivery_count, &err);
+    if (result == STORE_OK) {
+        return BATCH_DONE;
+    }
+    log_store_failure(result, &err);
+    if (result == STORE_DOWN) {
+        return BATCH_FAILED;
+    }
+    return count > 1 ? BATCH_REFUSED : quarantine_refused(store, (struct job *)jobs[0], &err);
+}
+
+/* ---- the request ---- */
+
+/* Where a request goes: /<source> or /<source>/<token>. */
+struct route {
+    struct slice source, token;
+};
+
+/* [a-z][a-z0-9-]{0,31}, and none of the words that are paths of their own. */
+static bool can_be_source(struct slice name) {
+    static const struct slice taken[] = {SLICE("livez"), SLICE("readyz"), SLICE("metrics"),
+                                         SLICE("console"), SLICE("openapi.json")};
+    for (size_t i = 0; i < ARRAY_LEN(taken); i++) {
+        if (slice_eq(name, taken[i])) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.data[i];
+        bool letter = c >= 'a' && c <= 'z';
+        if (!letter && (i == 0 || !((c >= '0' && c <= '9') || c == '-'))) {
+            return false;
+        }
+    }
+    return name.len >= 1 && name.len <= 32;
+}
+
+static bool has_slash(struct slice s) {
+    struct slice head, rest;
+    return slice_split(s, '/', &head, &rest);
+}
+
+/*
+ * False when the path can be no source. Where the server does not say where its mount ends, the
+ * mount is whatever stands before the name of a source.
+ */
+static bool find_route(const struct settings *settings, const struct request_path *path,
+                       struct route *route) {
+    struct slice below = slice_from(path->text, 1), before, last, mount;
+    bool two = slice_split(below, '/', &route->source, &route->token);
+    if (!path->below_mount && two) {
+        slice_split_last(path->text, '/', &before, &last);
+        slice_split_last(before, '/', &mount, &before);
+        bool with_token =
+            settings_source(settings, last) == NULL && settings_source(settings, before) != NULL;
+        *route = with_token ? (struct route){before, last} : (struct route){last, SLICE_EMPTY};
+        two = with_token;
+    }
+    return can_be_source(route->source) &&
+           (!two || (route->token.len > 0 && !has_slash(route->token)));
+}
+
+static struct slice header_of(const void *context, struct slice name) {
+    const struct exchange *exchange = context;
+    return http_header(&exchange->params, name);
+}
+
+static enum auth_result authenticate(const struct job *job, struct slice token) {
+    struct auth_request request = {
+        .header = header_of,
+        .context = job->exchange,
+        .body = strbuf_slice(&job->body),
+        .url_token = token,
+        .client = job->head.address,
+        .https = job->head.https || job->ingest->settings->plain_http,
+        .received_at = job->head.received_at,
+    };
+    enum auth_result result = auth_check(&job->source->policy, &request);
+    return job->source == &job->ingest->settings->decoy ? AUTH_UNKNOWN_SOURCE : result;
+}
+
+static bool mode_allows(const struct source *source, const struct changes *changes) {
+    return source->mode == MODE_ANY || !changes->live_known ||
+           changes->live == (source->mode == MODE_LIVE);
+}
+
+static void park(struct job *job) {
+    job->batch.bytes = sizeof(*job) + job->body.len;
+    job->exchange->user = job;
+    if (!batch_submit(job->ingest->batch, &job->batch)) {
+        finish_problem(job, 503, SLICE_OF("too many requests in hand; try again"),
+                       SLICE_OF("queue_full"));
+    }
+}
+
+/* Authentic bytes: what do they say? */
+static void take_body(struct job *job) {
+    struct delivery *delivery = &job->delivery;
+    struct slice body = strbuf_slice(&job->body);
+    if (body.len == 0) {
+        finish_problem(job, 400, SLICE_OF("line 1 column 1: the body is empty"), SLICE_OF("empty"));
+        return;
+    }
+    *delivery = (struct delivery){
+        .source = job->source->name,
+        .provider = job->source->provider->name,
+        .body = body,
+        .tracking_url_template = job->source->tracking_url,
+        .received_at = job->head.received_at,
+        .quarantine_max = job->ingest->settings->quarantine_max,
+    };
+    enum ingest_reading reading =
+        ingest_read(delivery, job->source->provider, job->arena, &job->doc, &job->where);
+    const struct changes *changes = &delivery->changes;
+    job->not_json = reading == INGEST_NOT_JSON;
+    job->record.event_type = changes->event_type;
+    job->record.changes = (int64_t)(changes->box_count + changes->event_count +
+                                    changes->document_count + changes->order_change_count);
+    if (reading == INGEST_NO_MEMORY || !keep_headers(job)) {
+        finish_problem(job, 503, SLICE_OF("out of memory; try again"), SLICE_OF("memory"));
+    } else if (!mode_allows(job->source, changes)) {
+        finish_unauthorized(job, AUTH_WRONG_MODE);
+    } else if (delivery->reading == READING_URL_CHECK) {
+        finish_received(job, delivery_outcome_name(OUTCOME_IGNORED), false);
+    } else {
+        park(job);
+    }
+}
+
+static bool is_identity(struct slice encoding) {
+    return encoding.len == 0 || slice_eq_nocase(slice_trim(encoding), SLICE_OF("identity"));
+}
+
+static void take_post(struct job *job, const struct route *route) {
+    const struct settings *settings = job->ingest->settings;
+    enum body_status status = exchange_read_body(job->exchange, settings->max_body, &job->body);
+    job->record.bytes = (int64_t)job->body.len;
+    if (status == BODY_TOO_LONG) {
+        finish_problem(job, 413, SLICE_EMPTY, SLICE_OF("too_long"));
+        return;
+    }
+    if (status == BODY_NO_ROOM) {
+        finish_problem(job, 503, SLICE_OF("too many requests in hand; try again"),
+                       SLICE_OF("max_buffered"));
+        return;
+    }
+    enum auth_result result = authenticate(job, route->token);
+    if (result != AUTH_OK) {
+        finish_unauthorized(job, result);
+    } else if (status == BODY_CUT_SHORT) {
+        finish_problem(job, 400, SLICE_OF("the body is shorter than announced"),
+                       SLICE_OF("cut_short"));
+    } else {
+        take_body(job);
+    }
+}
+
+static void take_probe(struct job *job, enum probe probe, struct slice method) {
+    exchange_discard_body(job->exchange);
+    if (!slice_eq(method, SLICE_OF("GET")) && !slice_eq(method, SLICE_OF("HEAD"))) {
+        finish_method(job, "GET, HEAD");
+    } else if (probe == PROBE_LIVEZ) {
+        struct http_answer answer;
+        http_answer_init(&answer);
+        make_livez(&answer);
+        finish(job, &answer, SLICE_EMPTY, SLICE_OF("livez"));
+    } else {
+        job->is_probe = true;
+        job->details = responder_client(job->exchange, &job->head, job->ingest->settings) != NULL;
+        park(job);
+    }
+}
+
+static void dispatch(struct job *job) {
+    const struct settings *settings = job->ingest->settings;
+    const struct http_params *params = &job->exchange->params;
+    struct slice method = http_param(params, "REQUEST_METHOD");
+    struct request_path path = request_path_read(params);
+    struct route route;
+    enum probe probe = probe_of(&path);
+    if (probe != PROBE_NONE) {
+        take_probe(job, probe, method);
+        return;
+    }
+    if (!find_route(settings, &path, &route)) {
+        exchange_discard_body(job->exchange);
+        finish_problem(job, 404, SLICE_EMPTY, SLICE_OF("path"));
+        return;
+    }
+    job->source = settings_source(settings, route.source);
+    if (job->source == NULL) {
+        job->source = &settings->decoy;
+    } else {
+        job->record.source = job->source->name;
+        job->record.provider = job->source->provider->name;
+    }
+    if (!slice_eq(method, SLICE_OF("POST"))) {
+        exchange_discard_body(job->exchange);
+        finish_method(job, "POST");
+    } else if (!is_identity(http_header(params, SLICE_OF("Content-Encoding")))) {
+        exchange_discard_body(job->exchange);
+        finish_problem(job, 415, SLICE_OF("the only Content-Encoding is identity"),
+                       SLICE_OF("content_encoding"));
+    } else {
+        take_post(job, &route);
+    }
+}
+
+void ingest_handle(void *context, struct exchange *exchange) {
+    struct ingest *ingest = context;
+    struct request_head head;
+    request_head_read(&head, exchange, ingest->settings);
+    struct job *job = calloc(1, sizeof(*job));
+    struct arena *arena = arena_new(LIMIT_REQUEST_ARENA);
+    if (job == NULL || arena == NULL || exchange->overloaded) {
+        struct request_record record = {.reason = exchange->overloaded ? SLICE_OF("max_in_flight")
+                                                                       : SLICE_OF("memory")};
+        respond_overloaded(exchange, &head, &record);
+        free(job);
+        arena_free(arena);
+        return;
+    }
+    *job = (struct job){.ingest = ingest, .exchange = exchange, .head = head, .arena = arena};
+    /* A little more than the longest body, so that a longer one is seen to be longer. */
+    strbuf_init(&job->body, ingest->settings->max_body + 2 * 65536);
+    dispatch(job);
+}
+
+struct ingest *ingest_new(const struct settings *settings, struct err *err) {
+    struct ingest *ingest = calloc(1, sizeof(*ingest));
+    if (ingest == NULL) {
+        err_set(err, ERR_MEMORY, "out of memory");
+        return NULL;
+    }
+    ingest->settings = settings;
+    struct batch_options options = {
+        .committers = settings->connections,
+        .max_jobs = settings->max_in_flight,
+        .max_bytes = settings->max_buffered + settings->max_in_flight * sizeof(struct job),
+        .batch_jobs = LIMIT_BATCH_JOBS,
+        .batch_bytes = LIMIT_BATCH_BYTES,
+        .open = open_store,
+        .close = close_store,
+        .run = run,
+        .complete = complete,
+        .context = ingest,
+    };
+    ingest->batch = batch_new(&options, err);
+    if (ingest->batch == NULL) {
+        free(ingest);
+        return NULL;
+    }
+    return ingest;
+}
+
+void ingest_free(struct ingest *ingest) {
+    if (ingest != NULL) {
+        batch_free(ingest->batch);
+        free(ingest);
+    }
+}

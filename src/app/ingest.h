@@ -1,0 +1,36 @@
+/*
+ * One webhook, from request to answer (contract section 4): route, read, authenticate, parse, let
+ * the provider say what it means, park it in the batching engine, and answer after the commit.
+ */
+#ifndef APP_INGEST_H
+#define APP_INGEST_H
+
+#include "app/responder.h"
+
+struct ingest;
+
+/* The use case over SETTINGS (PART_WEBHOOK), with its committers started. SETTINGS must outlive it.
+ */
+MUST_CHECK struct ingest *ingest_new(const struct settings *settings, struct err *err);
+/* Finishes what is parked. */
+void ingest_free(struct ingest *ingest);
+
+/* For a transport: a request came, a parked one is late. CONTEXT is the struct ingest. */
+void ingest_handle(void *context, struct exchange *exchange);
+void ingest_late(void *context, struct exchange *exchange, struct http_answer *answer);
+
+/*
+ * Reads BODY as PROVIDER's into *delivery, whose source, body and times are set: parses, lets the
+ * provider read, derives content and identities. *doc is the caller's to free after the delivery;
+ * *where says why a body is no JSON. False without memory. Shared with replay.
+ */
+enum ingest_reading {
+    INGEST_READ,     /* delivery->reading says what it is */
+    INGEST_NOT_JSON, /* the delivery is quarantined, *where says why */
+    INGEST_NO_MEMORY,
+};
+MUST_CHECK enum ingest_reading ingest_read(struct delivery *delivery,
+                                           const struct provider *provider, struct arena *arena,
+                                           struct json_doc **doc, struct json_position *where);
+
+#endif

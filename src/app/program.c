@@ -1,0 +1,119 @@
+#include "app/program.h"
+
+#include "adapter/cgi.h"
+#include "adapter/fcgi.h"
+#include "adapter/listener.h"
+#include "app/responder.h"
+#include "base/log.h"
+
+#include <getopt.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <unistd.h>
+
+/* Arenas of the allocator: one for each thread would keep memory that the others could use. */
+#define MALLOC_ARENAS 2
+
+static void print_help(const struct program *program) {
+    printf(
+        "Usage: %s [--listen unix:/path | --listen address:port]\n"
+        "\n"
+        "%s\n"
+        "\n"
+        "  --listen WHERE  make the listening socket; without it, the one of systemd (LISTEN_FDS),\n"
+        "                  or descriptor 0 where that listens, or else one plain CGI request\n"
+        "  --help          this text\n"
+        "  --version       the release\n"
+        "\n"
+        "The configuration is $WAYBILL_CONFIG, else /etc/waybill/waybill.conf.\n"
+        "SIGTERM and SIGUSR1 finish the requests in hand and end the program.\n",
+        program->name, program->summary);
+}
+
+int program_failed(const char *name, const struct err *err) {
+    fprintf(stderr, "%s: %s\n", name, err->message);
+    return err->kind == ERR_USAGE || err->kind == ERR_CONFIG ? EXIT_USAGE : EXIT_FAILED;
+}
+
+static int usage(const struct program *program) {
+    fprintf(stderr, "Usage: %s [--listen unix:/path | --listen address:port]; see %s --help\n",
+            program->name, program->name);
+    return EXIT_USAGE;
+}
+
+/* -1: go on with WHERE; otherwise the exit code. */
+static int read_options(const struct program *program, int argc, char **argv, struct slice *where) {
+    static const struct option options[] = {{"listen", required_argument, NULL, 'l'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {"version", no_argument, NULL, 'v'},
+                                            {0}};
+    int option;
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        switch (option) {
+        case 'l':
+            *where = slice_from_cstr(optarg);
+            break;
+        case 'h':
+            print_help(program);
+            return EXIT_DONE;
+        case 'v':
+            printf("%s %s\n", program->name, WAYBILL_VERSION);
+            return EXIT_DONE;
+        default:
+            return usage(program);
+        }
+    }
+    return optind < argc ? usage(program) : -1;
+}
+
+static bool serve(const struct program *program, const struct settings *settings, void *use_case,
+                  int listen_fd, struct err *err) {
+    if (listen_fd < 0) {
+        return cgi_serve(program->handle, program->late, use_case, ANSWER_DEADLINE_MS, err);
+    }
+    struct fcgi_options options = {
+        .listen_fd = listen_fd,
+        .max_in_flight = settings->max_in_flight,
+        .max_buffered = settings->max_buffered,
+        .deadline_ms = ANSWER_DEADLINE_MS,
+        .handle = program->handle,
+        .late = program->late,
+        .context = use_case,
+    };
+    log_text(LOG_INFO, "serving", slice_from_cstr(program->name));
+    return fcgi_serve(&options, err);
+}
+
+static int run_with(const struct program *program, int listen_fd) {
+    struct err err = ERR_INIT;
+    struct settings *settings = settings_load(settings_path(), program->part, &err);
+    if (settings == NULL) {
+        return program_failed(program->name, &err);
+    }
+    void *use_case = program->start(settings, &err);
+    bool ok = use_case != NULL && serve(program, settings, use_case, listen_fd, &err);
+    program->stop(use_case);
+    settings_free(settings);
+    return ok ? EXIT_DONE : program_failed(program->name, &err);
+}
+
+int program_run(const struct program *program, int argc, char **argv) {
+    struct slice where = SLICE_EMPTY;
+    struct err err = ERR_INIT;
+    int code = read_options(program, argc, argv, &where);
+    if (code >= 0) {
+        return code;
+    }
+    mallopt(M_ARENA_MAX, MALLOC_ARENAS);
+    fcgi_block_signals();
+    int listen_fd = where.len > 0 ? listener_open(where, &err) : listener_inherited();
+    if (where.len > 0 && listen_fd < 0) {
+        return program_failed(program->name, &err);
+    }
+    if (listen_fd < 0 && !cgi_is_request()) {
+        return usage(program);
+    }
+    code = run_with(program, listen_fd);
+    listener_remove(where);
+    return code;
+}

@@ -1,0 +1,31 @@
+/*
+ * How the two responders start and end alike: command line, listening socket, plain CGI, exit code
+ * (contract sections 1 and 9).
+ */
+#ifndef APP_PROGRAM_H
+#define APP_PROGRAM_H
+
+#include "adapter/exchange.h"
+#include "app/settings.h"
+
+/* Exit codes of all programs. */
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+/* What makes one responder differ from the other. */
+struct program {
+    const char *name;    /* "webhook.fcgi" */
+    const char *summary; /* one line for --help */
+    enum settings_part part;
+    /* The use case over SETTINGS; NULL with ERR. */
+    void *(*start)(const struct settings *settings, struct err *err);
+    void (*stop)(void *use_case);
+    void (*handle)(void *use_case, struct exchange *exchange);
+    void (*late)(void *use_case, struct exchange *exchange, struct http_answer *answer);
+};
+
+/* Runs PROGRAM to its end and returns its exit code. */
+int program_run(const struct program *program, int argc, char **argv);
+/* Tells ERR on stderr and returns the exit code that its kind has. */
+int program_failed(const char *name, const struct err *err);
+
+#endif

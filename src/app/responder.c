@@ -1,0 +1,215 @@
+#include "app/responder.h"
+
+#include "adapter/crypto.h"
+#include "adapter/json.h"
+#include "base/hex.h"
+#include "base/limits.h"
+#include "base/log.h"
+
+#include <string.h>
+
+/* ---- the request ---- */
+
+static void copy_text(char *to, size_t room, struct slice from) {
+    from = slice_first(from, room - 1);
+    if (from.len > 0) {
+        memcpy(to, from.data, from.len);
+    }
+    to[from.len] = '\0';
+}
+
+/* What the proxies say of the scheme; the rightmost word is the one the trusted proxy wrote. */
+static bool forwarded_https(const struct exchange *exchange) {
+    struct slice proto = http_header(&exchange->params, SLICE_OF("X-Forwarded-Proto"));
+    struct slice before, last;
+    slice_split_last(proto, ',', &before, &last);
+    return slice_eq_nocase(slice_trim(last), SLICE_OF("https"));
+}
+
+void request_head_read(struct request_head *head, const struct exchange *exchange,
+                       const struct settings *settings) {
+    uint8_t id[16] = {0};
+    struct address peer = {.is_set = false};
+    struct slice remote = http_param(&exchange->params, "REMOTE_ADDR");
+    *head = (struct request_head){.received_at = timestamp_now(), .began_ms = monotonic_ms()};
+    /* Without randomness the id is all zeros: it identifies nothing, but nothing depends on it
+     * either. */
+    bool drawn = crypto_random(id, sizeof(id));
+    (void)drawn;
+    hex_encode(id, sizeof(id), head->id);
+
+    bool known = address_parse(remote, &peer);
+    bool trusted =
+        known && address_in(&peer, settings->trusted_proxies, settings->trusted_proxy_count);
+    head->address =
+        address_of_client(&peer, http_header(&exchange->params, SLICE_OF("X-Forwarded-For")),
+                          settings->trusted_proxies, settings->trusted_proxy_count);
+    address_format(&head->address, head->client, sizeof(head->client));
+    if (!head->address.is_set) {
+        copy_text(head->client, sizeof(head->client), known ? SLICE_EMPTY : remote);
+    }
+    head->https = slice_eq_nocase(http_param(&exchange->params, "HTTPS"), SLICE_OF("on")) ||
+                  (trusted && forwarded_https(exchange));
+}
+
+const struct client *responder_client(const struct exchange *exchange,
+                                      const struct request_head *head,
+                                      const struct settings *settings) {
+    struct slice token =
+        auth_bearer_token(http_header(&exchange->params, SLICE_OF("Authorization")));
+    const struct client *client = settings_client(settings, token);
+    return head->https || settings->plain_http ? client : NULL;
+}
+
+/* ---- the answer ---- */
+
+static void log_request(int status, const struct request_head *head,
+                        const struct request_record *record) {
+    struct log_line line;
+    log_begin(&line, status >= 500 ? LOG_WARN : LOG_INFO);
+    log_str(&line, "request_id", slice_from_cstr(head->id));
+    log_str(&line, "client", slice_from_cstr(head->client));
+    log_str(&line, "source", record->source);
+    log_str(&line, "provider", record->provider);
+    log_str(&line, "event_type", record->event_type);
+    log_str(&line, "outcome", record->outcome);
+    log_int(&line, "status", status);
+    log_int(&line, "bytes", record->bytes);
+    log_int(&line, "changes", record->changes);
+    log_int(&line, "ms", monotonic_ms() - head->began_ms);
+    log_str(&line, "reason", record->reason);
+    log_end(&line);
+}
+
+void respond(struct exchange *exchange, struct http_answer *answer, const struct request_head *head,
+             const struct request_record *record) {
+    http_answer_field(answer, "X-Request-Id", slice_from_cstr(head->id));
+    if (strbuf_failed(&answer->body) || strbuf_failed(&answer->fields)) {
+        http_answer_free(answer);
+        http_answer_init(answer);
+        http_answer_field(answer, "X-Request-Id", slice_from_cstr(head->id));
+        make_problem(answer, 503, SLICE_OF("out of memory"));
+    }
+    int status = answer->status;
+    if (exchange_answer(exchange, answer)) {
+        log_request(status, head, record);
+    }
+}
+
+void respond_late(struct http_answer *answer, const struct request_head *head,
+                  const struct request_record *record) {
+    struct request_record late = *record;
+    late.outcome = SLICE_EMPTY;
+    late.reason = SLICE_OF("deadline");
+    make_problem(answer, 503, SLICE_OF("not done in time; try again"));
+    http_answer_field(answer, "X-Request-Id", slice_from_cstr(head->id));
+    log_request(answer->status, head, &late);
+}
+
+void respond_overloaded(struct exchange *exchange, const struct request_head *head,
+                        const struct request_record *record) {
+    struct http_answer answer;
+    exchange_discard_body(exchange);
+    http_answer_init(&answer);
+    make_problem(&answer, 503, SLICE_OF("too many requests in hand; try again"));
+    respond(exchange, &answer, head, record);
+}
+
+void make_problem(struct http_answer *answer, int status, struct slice detail) {
+    http_answer_problem(answer, status, detail);
+    if (status == 503) {
+        http_answer_field(answer, "Retry-After", SLICE_OF(RETRY_AFTER));
+    }
+}
+
+void log_store_failure(enum store_result result, const struct err *err) {
+    struct log_line line;
+    log_begin(&line, LOG_ERROR);
+    log_str(&line, "message",
+            result == STORE_REFUSED ? SLICE_OF("the database refuses the data")
+                                    : SLICE_OF("the database failed"));
+    log_str(&line, "sqlstate", slice_from_cstr(err->sqlstate));
+    log_str(&line, "reason", result == STORE_REFUSED ? SLICE_EMPTY : slice_from_cstr(err->message));
+    log_end(&line);
+}
+
+/* ---- probes ---- */
+
+struct request_path request_path_read(const struct http_params *params) {
+    struct request_path path = {.raw = true};
+    path.text = http_path_below_mount(params, &path.raw);
+    /* The whole of REQUEST_URI's path: nothing was taken off. */
+    path.below_mount = path.text.data != http_param(params, "REQUEST_URI").data;
+    return path;
+}
+
+enum probe probe_of(const struct request_path *path) {
+    struct slice before, last;
+    slice_split_last(path->text, '/', &before, &last);
+    if (path->below_mount && before.len > 0) {
+        return PROBE_NONE;
+    }
+    if (slice_eq(last, SLICE_OF("livez"))) {
+        return PROBE_LIVEZ;
+    }
+    return slice_eq(last, SLICE_OF("readyz")) ? PROBE_READYZ : PROBE_NONE;
+}
+
+static void make_probe(struct http_answer *answer, struct slice status) {
+    struct json_writer writer;
+    answer->status = 200;
+    answer->content_type = "application/json";
+    http_answer_field(answer, "Cache-Control", SLICE_OF("no-store"));
+    json_writer_init(&writer, &answer->body);
+    json_begin_object(&writer, NULL);
+    json_put_text(&writer, "status", status);
+    json_end_object(&writer);
+}
+
+void make_livez(struct http_answer *answer) {
+    make_probe(answer, SLICE_OF("ok"));
+}
+
+static struct slice failing_part(enum store_result result, const struct store_health *health) {
+    if (result != STORE_OK) {
+        return SLICE_OF("database: not reachable");
+    }
+    if (health->schema == 0) {
+        return SLICE_OF("schema: missing, run waybill migrate");
+    }
+    return health->durable ? SLICE_EMPTY : SLICE_OF("database: fsync or full_page_writes is off");
+}
+
+void make_readyz(struct http_answer *answer, enum store_result result,
+                 const struct store_health *health, bool details) {
+    struct slice failing = failing_part(result, health);
+    if (failing.len > 0) {
+        struct slice part, why;
+        slice_split(failing, ':', &part, &why);
+        http_answer_field(answer, "Cache-Control", SLICE_OF("no-store"));
+        make_problem(answer, 503, details ? failing : part);
+        return;
+    }
+    if (!details) {
+        make_probe(answer, SLICE_OF("ok"));
+        return;
+    }
+    struct json_writer writer;
+    answer->status = 200;
+    answer->content_type = "application/json";
+    http_answer_field(answer, "Cache-Control", SLICE_OF("no-store"));
+    json_writer_init(&writer, &answer->body);
+    json_begin_object(&writer, NULL);
+    json_put_text(&writer, "status", SLICE_OF("ok"));
+    json_put_text(&writer, "release", SLICE_OF(WAYBILL_VERSION));
+    json_put_text(&writer, "database", SLICE_OF("up"));
+    json_put_integer(&writer, "schema", health->schema);
+    json_put_integer(&writer, "schema_of_release", STORE_SCHEMA);
+    if (health->schema != STORE_SCHEMA) {
+        json_put_text(
+            &writer, "difference",
+            SLICE_OF(
+                "the schema is of another release: run waybill migrate, or upgrade the programs"));
+    }
+    json_end_object(&writer);
+}

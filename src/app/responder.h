@@ -1,0 +1,79 @@
+/*
+ * What both endpoints do alike with a request: its id, who sent it, its log line, and the answers
+ * livez and readyz.
+ */
+#ifndef APP_RESPONDER_H
+#define APP_RESPONDER_H
+
+#include "adapter/exchange.h"
+#include "app/settings.h"
+#include "engine/store.h"
+
+/* Seconds after which a refused request may come again. */
+#define RETRY_AFTER "10"
+
+/* The answer is due this long after a request is parked; the store gives up before. */
+#define ANSWER_DEADLINE_MS 4000
+
+/* What is known of a request before anything is decided. Copied, so it outlives the handler. */
+struct request_head {
+    char id[33];     /* X-Request-Id */
+    char client[48]; /* its address, after trusted proxies */
+    struct address address;
+    bool https;
+    int64_t received_at; /* microseconds */
+    int64_t began_ms;    /* monotonic */
+};
+
+void request_head_read(struct request_head *head, const struct exchange *exchange,
+                       const struct settings *settings);
+
+/* What one request left for the log (contract section 9). Empty slices are shown as "-". */
+struct request_record {
+    struct slice source, provider, event_type, outcome, reason;
+    int64_t bytes;   /* of the body */
+    int64_t changes; /* rows it speaks of */
+};
+
+/* Adds X-Request-Id, sends the answer, and writes the log line unless the transport had answered
+ * for it already. Takes ANSWER. */
+void respond(struct exchange *exchange, struct http_answer *answer, const struct request_head *head,
+             const struct request_record *record);
+/* The same for the callback of a late request: fills ANSWER with 503 and writes the log line. */
+void respond_late(struct http_answer *answer, const struct request_head *head,
+                  const struct request_record *record);
+/* Answers 503 at once, without a look at the request. */
+void respond_overloaded(struct exchange *exchange, const struct request_head *head,
+                        const struct request_record *record);
+/* Makes ANSWER a problem; 503 gets its Retry-After. */
+void make_problem(struct http_answer *answer, int status, struct slice detail);
+
+/* The path of a request. */
+struct request_path {
+    struct slice text; /* begins with '/', or is empty */
+    bool raw;          /* still percent-encoded */
+    bool below_mount;  /* false: the server does not say where the mount ends, so it is the whole
+                          path */
+};
+struct request_path request_path_read(const struct http_params *params);
+
+/* Logs why the store failed. Refused data is told by its SQLSTATE alone: the server's message may
+ * quote it. */
+void log_store_failure(enum store_result result, const struct err *err);
+
+enum probe { PROBE_NONE, PROBE_LIVEZ, PROBE_READYZ };
+/* Which probe the path is. */
+enum probe probe_of(const struct request_path *path);
+/* The answer to livez. */
+void make_livez(struct http_answer *answer);
+/* The answer to readyz, from what the store said; DETAILS with a token only. */
+void make_readyz(struct http_answer *answer, enum store_result result,
+                 const struct store_health *health, bool details);
+
+/* Whether the Authorization header of EXCHANGE is the token of a client, over HTTPS or where plain
+ * HTTP is allowed. NULL: no. */
+const struct client *responder_client(const struct exchange *exchange,
+                                      const struct request_head *head,
+                                      const struct settings *settings);
+
+#endif

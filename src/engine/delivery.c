@@ -1,0 +1,84 @@
+#include "engine/delivery.h"
+
+static bool identify_boxes(struct delivery *delivery, struct arena *arena) {
+    const struct changes *changes = &delivery->changes;
+    delivery->box_keys = arena_array(arena, changes->box_count + 1, sizeof(struct uuid));
+    delivery->document_box_keys =
+        arena_array(arena, changes->document_count + 1, sizeof(struct uuid));
+    if (delivery->box_keys == NULL || delivery->document_box_keys == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < changes->box_count; i++) {
+        if (!box_key(&delivery->order, changes->boxes[i].box_id, &delivery->box_keys[i])) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < changes->document_count; i++) {
+        if (!box_key(&delivery->order, changes->documents[i].box_id,
+                     &delivery->document_box_keys[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool identify_events(struct delivery *delivery, struct arena *arena) {
+    const struct changes *changes = &delivery->changes;
+    delivery->event_keys = arena_array(arena, changes->event_count + 1, sizeof(struct uuid));
+    delivery->event_box_keys = arena_array(arena, changes->event_count + 1, sizeof(struct uuid));
+    if (delivery->event_keys == NULL || delivery->event_box_keys == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < changes->event_count; i++) {
+        const struct tracking_event *event = &changes->events[i];
+        struct uuid *box = &delivery->event_box_keys[i];
+        if (!box_key(&delivery->order, event->box_id, box) ||
+            !event_row_key(box, event->sender_event_id, &delivery->id, (uint32_t)i,
+                           &delivery->event_keys[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool delivery_identify(struct delivery *delivery, struct arena *arena) {
+    const struct changes *changes = &delivery->changes;
+    if (delivery->content.len == 0 || delivery->reading == READING_QUARANTINED) {
+        return quarantined_delivery_id(delivery->source, delivery->body, &delivery->id);
+    }
+    if (!delivery_id(delivery->source, changes->live, changes->event_id, delivery->content,
+                     &delivery->id)) {
+        return false;
+    }
+    if (delivery->reading != READING_APPLIED) {
+        return true;
+    }
+    if (changes->has_manifest &&
+        !manifest_key(delivery->source, changes->live, changes->manifest.shipment_id,
+                      &delivery->manifest)) {
+        return false;
+    }
+    delivery->has_order = changes->order_id.len > 0;
+    if (!delivery->has_order) {
+        return true;
+    }
+    return order_key(delivery->source, changes->live, changes->order_id, &delivery->order) &&
+           identify_boxes(delivery, arena) && identify_events(delivery, arena);
+}
+
+bool delivery_quarantine(struct delivery *delivery, struct slice detail) {
+    delivery->reading = READING_QUARANTINED;
+    delivery->has_order = false;
+    delivery->changes.has_manifest = false;
+    delivery->changes.detail = detail;
+    return quarantined_delivery_id(delivery->source, delivery->body, &delivery->id);
+}
+
+struct slice delivery_outcome_name(enum delivery_outcome outcome) {
+    static const struct slice names[] = {
+        [OUTCOME_APPLIED] = SLICE("applied"),         [OUTCOME_IGNORED] = SLICE("ignored"),
+        [OUTCOME_QUARANTINED] = SLICE("quarantined"), [OUTCOME_DUPLICATE] = SLICE("duplicate"),
+        [OUTCOME_REFUSED] = SLICE("refused"),
+    };
+    return names[outcome];
+}

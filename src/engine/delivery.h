@@ -1,0 +1,53 @@
+/*
+ * A webhook ready for the store: what it is, who sent it, what it says, under which identities.
+ *
+ * Made by a use case in the thread that parsed the webhook, so that hashing is not the committers'
+ * work. All of it is borrowed from the request's arena.
+ */
+#ifndef ENGINE_DELIVERY_H
+#define ENGINE_DELIVERY_H
+
+#include "domain/change.h"
+
+enum delivery_outcome {
+    OUTCOME_APPLIED,
+    OUTCOME_IGNORED,
+    OUTCOME_QUARANTINED,
+    OUTCOME_DUPLICATE,
+    OUTCOME_REFUSED, /* the source's share for quarantined bodies is used up: not stored */
+};
+
+struct delivery {
+    /* Filled by the use case. */
+    struct slice source, provider;
+    struct slice content; /* canonical; empty: the body is recognised by its bytes */
+    struct slice body;
+    struct slice headers; /* JSON object of the kept request headers */
+    struct slice tracking_url_template;
+    int64_t received_at;
+    enum reading reading;
+    struct changes changes;
+    size_t quarantine_max;
+
+    /* Filled by delivery_identify(). */
+    struct uuid id;
+    bool has_order;
+    struct uuid order;
+    struct uuid *box_keys;                    /* of changes.boxes */
+    struct uuid *event_keys, *event_box_keys; /* of changes.events */
+    struct uuid *document_box_keys;           /* of changes.documents */
+    struct uuid manifest;
+
+    /* Filled by the store. */
+    enum delivery_outcome outcome;
+};
+
+/* Derives all identities, with memory of ARENA. False without memory or when hashing fails. */
+MUST_CHECK bool delivery_identify(struct delivery *delivery, struct arena *arena);
+/* Turns a delivery whose changes the database refuses into a quarantined one with DETAIL; its
+ * identity is then that of its bytes. False when hashing fails. */
+MUST_CHECK bool delivery_quarantine(struct delivery *delivery, struct slice detail);
+/* "applied", … as the contract spells it. */
+struct slice delivery_outcome_name(enum delivery_outcome outcome);
+
+#endif

@@ -1,0 +1,156 @@
+#include "engine/store.h"
+
+#include "engine/store_connection.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* One call of the store takes no longer than this, so that its requests can still be answered
+ * within five seconds. */
+#define PROMPT_MS 3500
+#define PATIENT_MS 600000
+/* How long a database that cannot be reached is left alone. */
+#define DOWN_MS 250
+#define ATTEMPTS 3
+
+struct store *store_new(const char *dsn, const char *application, enum store_patience patience) {
+    struct store *store = calloc(1, sizeof(*store));
+    if (store != NULL) {
+        store->dsn = dsn;
+        store->application = application;
+        store->patience = patience;
+    }
+    return store;
+}
+
+static void disconnect(struct store *store) {
+    pg_close(store->pg);
+    store->pg = NULL;
+}
+
+void store_free(struct store *store) {
+    if (store != NULL) {
+        disconnect(store);
+        free(store);
+    }
+}
+
+/*
+ * The session as every statement expects it. A server that waits for its standbys to apply keeps
+ * doing so; nothing less than `on` is accepted. Timeouts end what nobody waits for any more.
+ */
+static bool prepare_session(struct store *store, int64_t deadline_ms, struct err *err) {
+    static const char sql[] =
+        "SELECT pg_catalog.set_config('search_path', 'pg_catalog', false),"
+        " pg_catalog.set_config('statement_timeout', $1, false), pg_catalog.set_config('lock_timeout', $2, false),"
+        " pg_catalog.set_config('idle_in_transaction_session_timeout', '10000', false),"
+        " pg_catalog.set_config('synchronous_commit', CASE pg_catalog.current_setting('synchronous_commit')"
+        " WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false)";
+    bool patient = store->patience == STORE_PATIENT;
+    struct pg_params params;
+    pg_params_init(&params, 256);
+    pg_add_text(&params, patient ? SLICE_OF("0") : SLICE_OF("3000"));
+    pg_add_text(&params, patient ? SLICE_OF("0") : SLICE_OF("2000"));
+    bool ok = pg_query(store->pg, sql, &params, deadline_ms, NULL, err);
+    pg_params_free(&params);
+    return ok;
+}
+
+static bool learn_row_types(struct store *store, int64_t deadline_ms, struct err *err) {
+    static const char sql[] =
+        "SELECT t.typname::text, t.oid FROM pg_catalog.pg_type t"
+        " WHERE t.typnamespace = pg_catalog.to_regnamespace('waybill_data') AND t.typname LIKE '%\\_in'";
+    static const struct slice names[] = {
+        [ROW_DELIVERY] = SLICE("delivery_in"), [ROW_ORDER] = SLICE("order_in"),
+        [ROW_BOX] = SLICE("box_in"),           [ROW_EVENT] = SLICE("event_in"),
+        [ROW_DOCUMENT] = SLICE("document_in"), [ROW_ORDER_CHANGE] = SLICE("order_change_in"),
+        [ROW_MANIFEST] = SLICE("manifest_in"),
+    };
+    struct pg_result *result = NULL;
+    if (!pg_query(store->pg, sql, NULL, deadline_ms, &result, err)) {
+        return false;
+    }
+    memset(store->row_types, 0, sizeof(store->row_types));
+    for (size_t row = 0; row < pg_row_count(result); row++) {
+        for (size_t i = 0; i < ROW_TYPES; i++) {
+            if (slice_eq(pg_bytes(result, row, 0), names[i])) {
+                store->row_types[i] = (uint32_t)pg_integer(result, row, 1);
+            }
+        }
+    }
+    pg_result_clear(result);
+    return true;
+}
+
+static bool connect_store(struct store *store, int64_t deadline_ms, struct err *err) {
+    if (store->pg != NULL) {
+        return true;
+    }
+    if (monotonic_ms() < store->down_until_ms) {
+        return err_set(err, ERR_CONNECTION, "the database was down a moment ago");
+    }
+    store->pg = pg_connect(store->dsn, store->application, err);
+    if (store->pg != NULL && prepare_session(store, deadline_ms, err) &&
+        learn_row_types(store, deadline_ms, err)) {
+        return true;
+    }
+    disconnect(store);
+    store->down_until_ms = monotonic_ms() + DOWN_MS;
+    return false;
+}
+
+enum store_result store_run(struct store *store,
+                            bool (*work)(struct store *, void *, int64_t, struct err *),
+                            void *context, struct err *err) {
+    int64_t deadline_ms =
+        monotonic_ms() + (store->patience == STORE_PATIENT ? PATIENT_MS : PROMPT_MS);
+    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+        bool fresh = store->pg == NULL;
+        err_clear(err);
+        if (!connect_store(store, deadline_ms, err)) {
+            return STORE_DOWN;
+        }
+        if (work(store, context, deadline_ms, err)) {
+            return STORE_OK;
+        }
+        if (pg_error_is_data(err)) {
+            return STORE_REFUSED;
+        }
+        if (pg_error_needs_reconnect(err)) {
+            /* A connection that broke while it was idle is no news; a new one that breaks is. */
+            disconnect(store);
+            if (fresh) {
+                store->down_until_ms = monotonic_ms() + DOWN_MS;
+            }
+        } else if (!pg_error_is_retryable(err)) {
+            break;
+        }
+        if (monotonic_ms() >= deadline_ms) {
+            break;
+        }
+    }
+    return STORE_DOWN;
+}
+
+/* ---- health ---- */
+
+static bool ask_health(struct store *store, void *context, int64_t deadline_ms, struct err *err) {
+    /* The comment is what every role may read; waybill migrate keeps it. */
+    static const char sql[] =
+        "SELECT pg_catalog.current_setting('fsync') = 'on' AND pg_catalog.current_setting('full_page_writes') = 'on',"
+        " COALESCE(pg_catalog.substring(pg_catalog.obj_description(pg_catalog.to_regnamespace('waybill_data'),"
+        " 'pg_namespace'), '[0-9]+$')::bigint, 0)";
+    struct store_health *health = context;
+    struct pg_result *result = NULL;
+    if (!pg_query(store->pg, sql, NULL, deadline_ms, &result, err)) {
+        return false;
+    }
+    health->durable = pg_integer(result, 0, 0) != 0;
+    health->schema = pg_integer(result, 0, 1);
+    pg_result_clear(result);
+    return true;
+}
+
+enum store_result store_health(struct store *store, struct store_health *health, struct err *err) {
+    return store_run(store, ask_health, health, err);
+}

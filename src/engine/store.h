@@ -1,0 +1,144 @@
+/*
+ * All SQL that the programs send. A store is one database connection, opened on demand and opened
+ * again when it broke; it belongs to one thread.
+ *
+ * What happens after an error is decided by its SQLSTATE, here and nowhere else: refused data is
+ * reported, a deadlock is tried again, a lost connection is opened again and the work repeated (all
+ * of it is idempotent) as long as the budget of one call lasts.
+ */
+#ifndef ENGINE_STORE_H
+#define ENGINE_STORE_H
+
+#include "adapter/pg.h"
+#include "engine/delivery.h"
+
+struct store;
+
+/* The migrations this release knows: the number of the last file in schema/. */
+#define STORE_SCHEMA 5
+
+enum store_result {
+    STORE_OK,
+    STORE_REFUSED, /* the data is refused, now and ever: SQLSTATE in err */
+    STORE_DOWN,    /* the database cannot do it within the budget; what was sent may or may not be
+                      committed */
+};
+
+/* How long one call may take: requests wait for it, or an administrator who has the time. */
+enum store_patience { STORE_PROMPT, STORE_PATIENT };
+
+/* A store for DSN (kept, not copied), not yet connected. APPLICATION is what pg_stat_activity
+ * shows. NULL without memory. */
+MUST_CHECK struct store *store_new(const char *dsn, const char *application,
+                                   enum store_patience patience);
+void store_free(struct store *store);
+
+/* ---- writing (role waybill_ingest) ---- */
+
+/* Stores COUNT deliveries in one transaction and sets the outcome of each. Nothing is stored unless
+ * STORE_OK. */
+MUST_CHECK enum store_result store_ingest(struct store *store, struct delivery *const *deliveries,
+                                          size_t count, struct err *err);
+
+/* ---- reading (role waybill_status) ---- */
+
+/* One look-up of one order by its key. */
+struct store_lookup {
+    struct uuid order;
+    bool full, events;
+    bool version_only; /* the document is not wanted */
+    /* out: */
+    int64_t version;       /* 0: there is no such order */
+    struct slice document; /* JSON, in the memory of store_results */
+};
+/* A search for orders. Empty slices and zero counts are no filter. */
+struct store_search {
+    const struct slice *order_numbers, *external_references, *tracking_numbers;
+    size_t order_number_count, external_reference_count, tracking_number_count;
+    struct slice source, status;
+    const struct uuid *order; /* one order, by its key; NULL: any */
+    bool live;
+    bool all_sources;
+    const struct slice *sources; /* unless all_sources: only these */
+    size_t source_count;
+    int64_t before; /* only changes before this position; 0: no limit */
+    int32_t limit;
+    /* out: */
+    struct store_found
+        *found; /* newest change first, at most limit; freed by store_search_free() */
+    size_t count;
+    bool more;
+    int64_t feed_id, newest; /* of this database */
+};
+struct store_found {
+    struct uuid order;
+    int64_t version;
+};
+void store_search_free(struct store_search *search);
+
+/* What the documents of look-ups point into. Zeroed before use, freed by store_results_free(). */
+struct store_results {
+    struct pg_result *results[5];
+    size_t count;
+};
+void store_results_free(struct store_results *results);
+
+/* Answers COUNT look-ups, all of one kind of document in one statement. */
+MUST_CHECK enum store_result store_look_up(struct store *store, struct store_lookup *const *lookups,
+                                           size_t count, struct store_results *results,
+                                           struct err *err);
+MUST_CHECK enum store_result store_find(struct store *store, struct store_search *search,
+                                        struct err *err);
+
+/* ---- health ---- */
+
+struct store_health {
+    bool durable;   /* fsync and full_page_writes are on */
+    int64_t schema; /* the last migration that ran there; 0: none */
+};
+MUST_CHECK enum store_result store_health(struct store *store, struct store_health *health,
+                                          struct err *err);
+
+/* ---- administration (owner of the schema) ---- */
+
+/* Runs the migrations with numbers above the database's, each once, also when two run at once. TOLD
+ * is told of each and of notices. */
+struct store_migration {
+    const char *name; /* "0001_….sql" */
+    const char *sql;
+    size_t len;
+};
+MUST_CHECK bool store_migrate(const char *dsn, const struct store_migration *migrations,
+                              void (*told)(const char *text), size_t *ran, struct err *err);
+
+/* The orders that deliveries speak of, in order of their keys: at most LIMIT after AFTER (NULL:
+ * from the beginning). Returns the count. */
+MUST_CHECK enum store_result store_order_keys(struct store *store, const struct uuid *after,
+                                              size_t limit, struct uuid *keys, size_t *count,
+                                              struct err *err);
+MUST_CHECK enum store_result store_order_count(struct store *store, int64_t *count,
+                                               struct err *err);
+
+/* One stored delivery, read back. */
+struct store_delivery {
+    struct slice source, provider, body; /* body empty and purged set where it was purged */
+    bool purged;
+    int64_t received_at;
+    struct uuid id;
+};
+/*
+ * Derives one order again: locks it, hands all its applied deliveries to READ, which fills
+ * DELIVERIES (as delivery_identify() leaves them), and writes what they say, in one transaction.
+ * READ returns false to leave the order as it is.
+ */
+struct store_rebuild {
+    struct uuid order;
+    bool (*read)(void *context, const struct store_delivery *stored, size_t count,
+                 struct delivery ***deliveries, size_t *delivery_count);
+    void *context;
+    bool changed; /* out */
+};
+MUST_CHECK enum store_result store_rebuild(struct store *store, struct store_rebuild *rebuild,
+                                           struct err *err);
+
+#endif

@@ -1,0 +1,264 @@
+#include "engine/store_connection.h"
+
+#include "base/limits.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Of one statement of a migration's bookkeeping: another waybill migrate may be at work. */
+#define PATIENT_MS (int64_t)600000
+
+/* ---- migrations ---- */
+
+static int64_t number_of(const char *name) {
+    struct slice digits, rest;
+    int64_t number = 0;
+    slice_split(slice_from_cstr(name), '_', &digits, &rest);
+    return slice_to_int64(digits, &number) ? number : 0;
+}
+
+static bool run_command(struct pg *pg, const char *sql, struct err *err) {
+    return pg_query(pg, sql, NULL, monotonic_ms() + PATIENT_MS, NULL, err);
+}
+
+/* The number of the last migration that ran. Waits for another waybill migrate: the lock lasts
+ * until the end of the transaction. */
+static bool lock_and_look(struct pg *pg, int64_t *last, struct err *err) {
+    static const char lock[] =
+        "SELECT pg_catalog.pg_advisory_xact_lock(7795553107002310253)"; /* "wybl…": ours alone */
+    static const char exists[] =
+        "SELECT 1 WHERE pg_catalog.to_regclass('waybill_data.schema_migrations') IS NOT NULL";
+    static const char newest[] =
+        "SELECT COALESCE(pg_catalog.max(number), 0) FROM waybill_data.schema_migrations";
+    struct pg_result *result = NULL;
+    *last = 0;
+    if (!run_command(pg, lock, err) ||
+        !pg_query(pg, exists, NULL, monotonic_ms() + PATIENT_MS, &result, err)) {
+        return false;
+    }
+    bool begun = pg_row_count(result) > 0;
+    pg_result_clear(result);
+    if (!begun) {
+        return true;
+    }
+    if (!pg_query(pg, newest, NULL, monotonic_ms() + PATIENT_MS, &result, err)) {
+        return false;
+    }
+    *last = pg_integer(result, 0, 0);
+    pg_result_clear(result);
+    return true;
+}
+
+static bool record(struct pg *pg, const struct store_migration *migration, struct err *err) {
+    struct pg_params params;
+    pg_params_init(&params, 4096);
+    pg_add_int4(&params, (int32_t)number_of(migration->name));
+    pg_add_text(&params, slice_from_cstr(migration->name));
+    bool ok =
+        pg_query(pg, "INSERT INTO waybill_data.schema_migrations (number, name) VALUES ($1, $2)",
+                 &params, monotonic_ms() + PATIENT_MS, NULL, err);
+    pg_params_free(&params);
+    /* Where every role can read it. */
+    char comment[160];
+    struct strbuf text;
+    strbuf_init(&text, sizeof(comment));
+    strbuf_addf(&text,
+                "COMMENT ON SCHEMA waybill_data IS 'Tables and functions of waybill, schema %lld'",
+                (long long)number_of(migration->name));
+    struct slice sql = strbuf_slice(&text);
+    if (ok && !strbuf_failed(&text) && sql.len < sizeof(comment)) {
+        memcpy(comment, sql.data, sql.len);
+        comment[sql.len] = '\0';
+        ok = run_command(pg, comment, err);
+    }
+    strbuf_free(&text);
+    return ok;
+}
+
+static bool run_migration(struct pg *pg, const struct store_migration *migration,
+                          void (*told)(const char *text), struct err *err) {
+    /* The first makes the owner; the others run as it, so that it owns all they make. */
+    bool as_owner = number_of(migration->name) > 1;
+    return (!as_owner || run_command(pg, "SET LOCAL ROLE waybill_owner", err)) &&
+           pg_script(pg, migration->sql, told, err) && record(pg, migration, err);
+}
+
+/* One transaction: the next migration that is missing, if any. */
+static bool run_next(struct pg *pg, const struct store_migration *migrations,
+                     void (*told)(const char *text), bool *ran, struct err *err) {
+    int64_t last = 0;
+    *ran = false;
+    if (!run_command(pg, "BEGIN", err) || !lock_and_look(pg, &last, err)) {
+        return false;
+    }
+    for (const struct store_migration *migration = migrations; migration->name != NULL;
+         migration++) {
+        if (number_of(migration->name) > last) {
+            if (!run_migration(pg, migration, told, err)) {
+                struct err why = *err;
+                err_clear(err);
+                return err_set(err, why.kind, "%s: %s", migration->name, why.message);
+            }
+            told(migration->name);
+            *ran = true;
+            break;
+        }
+    }
+    return run_command(pg, "COMMIT", err);
+}
+
+bool store_migrate(const char *dsn, const struct store_migration *migrations,
+                   void (*told)(const char *text), size_t *ran, struct err *err) {
+    struct pg *pg = pg_connect(dsn, "waybill migrate", err);
+    bool more = pg != NULL;
+    bool ok = pg != NULL;
+    *ran = 0;
+    while (ok && more) {
+        ok = run_next(pg, migrations, told, &more, err);
+        *ran += ok && more ? 1 : 0;
+    }
+    pg_close(pg);
+    return ok;
+}
+
+/* ---- rebuild ---- */
+
+struct order_keys {
+    const struct uuid *after;
+    size_t limit;
+    struct uuid *keys;
+    size_t count;
+};
+
+static bool run_order_keys(struct store *store, void *context, int64_t deadline_ms,
+                           struct err *err) {
+    static const char sql[] =
+        "SELECT DISTINCT order_key FROM waybill_data.deliveries"
+        " WHERE order_key IS NOT NULL AND order_key > $1 ORDER BY order_key LIMIT $2";
+    static const struct uuid zero;
+    struct order_keys *wanted = context;
+    struct pg_params params;
+    struct pg_result *result = NULL;
+    pg_params_init(&params, 4096);
+    pg_add_uuid(&params, wanted->after != NULL ? wanted->after->bytes : zero.bytes);
+    pg_add_int8(&params, (int64_t)wanted->limit);
+    bool ok = pg_query(store->pg, sql, &params, deadline_ms, &result, err);
+    pg_params_free(&params);
+    if (ok) {
+        wanted->count = pg_row_count(result);
+        for (size_t i = 0; i < wanted->count; i++) {
+            memcpy(wanted->keys[i].bytes, pg_bytes(result, i, 0).data, 16);
+        }
+    }
+    pg_result_clear(result);
+    return ok;
+}
+
+enum store_result store_order_keys(struct store *store, const struct uuid *after, size_t limit,
+                                   struct uuid *keys, size_t *count, struct err *err) {
+    struct order_keys wanted = {after, limit, keys, 0};
+    enum store_result result = store_run(store, run_order_keys, &wanted, err);
+    *count = wanted.count;
+    return result;
+}
+
+static bool run_order_count(struct store *store, void *context, int64_t deadline_ms,
+                            struct err *err) {
+    struct pg_result *result = NULL;
+    if (!pg_query(store->pg,
+                  "SELECT pg_catalog.count(DISTINCT order_key) FROM waybill_data.deliveries", NULL,
+                  deadline_ms, &result, err)) {
+        return false;
+    }
+    *(int64_t *)context = pg_integer(result, 0, 0);
+    pg_result_clear(result);
+    return true;
+}
+
+enum store_result store_order_count(struct store *store, int64_t *count, struct err *err) {
+    return store_run(store, run_order_count, count, err);
+}
+
+static bool write_rebuilt(struct store *store, struct store_rebuild *rebuild,
+                          struct delivery *const *deliveries, size_t count, int64_t deadline_ms,
+                          struct err *err) {
+    struct pg_params params;
+    struct pg_result *result = NULL;
+    pg_params_init(&params, (size_t)1 << 30);
+    pg_add_uuid(&params, rebuild->order.bytes);
+    bool ok = store_add_changes(store, &params, deliveries, count, false, err) &&
+              pg_query(store->pg, "SELECT waybill_data.rebuild_order($1, $2, $3, $4, $5, $6, $7)",
+                       &params, deadline_ms, &result, err);
+    if (ok) {
+        rebuild->changed = pg_integer(result, 0, 0) != 0;
+    }
+    pg_params_free(&params);
+    pg_result_clear(result);
+    return ok;
+}
+
+/* The rows of RESULT as the use case wants them; they point into it. */
+static struct store_delivery *stored_deliveries(const struct pg_result *result) {
+    struct store_delivery *stored = calloc(pg_row_count(result) + 1, sizeof(*stored));
+    for (size_t row = 0; stored != NULL && row < pg_row_count(result); row++) {
+        stored[row] = (struct store_delivery){
+            .source = pg_bytes(result, row, 1),
+            .provider = pg_bytes(result, row, 2),
+            .body = pg_bytes(result, row, 3),
+            .purged = pg_is_null(result, row, 3),
+            .received_at = pg_timestamp(result, row, 4),
+        };
+        memcpy(stored[row].id.bytes, pg_bytes(result, row, 0).data, 16);
+    }
+    return stored;
+}
+
+static bool rebuild_locked(struct store *store, struct store_rebuild *rebuild, int64_t deadline_ms,
+                           struct err *err) {
+    /* The lock first, in a statement of its own: what commits later waits for it, what committed
+     * before is seen by the next. */
+    static const char lock[] =
+        "SELECT 1 FROM waybill_data.orders WHERE order_key = $1 FOR NO KEY UPDATE";
+    static const char read[] =
+        "SELECT delivery_id, source, provider, body, received_at FROM waybill_data.deliveries"
+        " WHERE order_key = $1 AND outcome = 'applied' ORDER BY delivery_id";
+    struct pg_params params;
+    struct pg_result *result = NULL;
+    pg_params_init(&params, 4096);
+    pg_add_uuid(&params, rebuild->order.bytes);
+    bool ok = pg_query(store->pg, lock, &params, deadline_ms, NULL, err) &&
+              pg_query(store->pg, read, &params, deadline_ms, &result, err);
+    pg_params_free(&params);
+    struct store_delivery *stored = ok ? stored_deliveries(result) : NULL;
+    if (ok && stored == NULL) {
+        ok = err_set(err, ERR_MEMORY, "out of memory");
+    }
+    struct delivery **deliveries = NULL;
+    size_t count = 0;
+    rebuild->changed = false;
+    if (ok && rebuild->read(rebuild->context, stored, pg_row_count(result), &deliveries, &count)) {
+        ok = write_rebuilt(store, rebuild, deliveries, count, deadline_ms, err);
+    }
+    free(stored);
+    pg_result_clear(result);
+    return ok;
+}
+
+static bool run_rebuild(struct store *store, void *context, int64_t deadline_ms, struct err *err) {
+    struct err ignored = ERR_INIT;
+    if (!run_command(store->pg, "BEGIN", err)) {
+        return false;
+    }
+    if (rebuild_locked(store, context, deadline_ms, err) && run_command(store->pg, "COMMIT", err)) {
+        return true;
+    }
+    /* A failing rollback means a broken connection, which the caller finds out by itself. */
+    bool rolled_back = run_command(store->pg, "ROLLBACK", &ignored);
+    (void)rolled_back;
+    return false;
+}
+
+enum store_result store_rebuild(struct store *store, struct store_rebuild *rebuild,
+                                struct err *err) {
+    return store_run(store, run_rebuild, rebuild, err);
+}

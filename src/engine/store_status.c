@@ -1,0 +1,208 @@
+#include "engine/store_connection.h"
+
+#include "base/limits.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- look-ups by key ---- */
+
+/* The kinds of answer, each one statement: the version alone, or one of the four documents. */
+enum lookup_kind {
+    LOOKUP_VERSION,
+    LOOKUP_PLAIN,
+    LOOKUP_EVENTS,
+    LOOKUP_FULL,
+    LOOKUP_FULL_EVENTS,
+    LOOKUP_KINDS
+};
+
+static enum lookup_kind kind_of(const struct store_lookup *lookup) {
+    if (lookup->version_only) {
+        return LOOKUP_VERSION;
+    }
+    return (enum lookup_kind)(LOOKUP_PLAIN + (lookup->full ? 2 : 0) + (lookup->events ? 1 : 0));
+}
+
+struct look_up {
+    struct store_lookup *const *lookups;
+    size_t count;
+    struct store_results *results;
+    uint8_t *keys; /* room for all */
+};
+
+static int compare_orders(const void *left, const void *right) {
+    return memcmp(left, right, sizeof(struct uuid));
+}
+
+/* Every look-up of KIND whose order is in a row of RESULT gets it; several may ask for one order.
+ */
+static void spread(const struct look_up *look_up, enum lookup_kind kind,
+                   const struct pg_result *result) {
+    for (size_t i = 0; i < look_up->count; i++) {
+        struct store_lookup *lookup = look_up->lookups[i];
+        for (size_t row = 0; kind_of(lookup) == kind && row < pg_row_count(result); row++) {
+            if (memcmp(pg_bytes(result, row, 0).data, lookup->order.bytes, 16) == 0) {
+                lookup->version = pg_integer(result, row, 1);
+                lookup->document = kind == LOOKUP_VERSION ? SLICE_EMPTY : pg_bytes(result, row, 2);
+                break;
+            }
+        }
+    }
+}
+
+static size_t collect_keys(const struct look_up *look_up, enum lookup_kind kind) {
+    size_t count = 0;
+    for (size_t i = 0; i < look_up->count; i++) {
+        if (kind_of(look_up->lookups[i]) == kind) {
+            memcpy(look_up->keys + 16 * count++, look_up->lookups[i]->order.bytes, 16);
+        }
+    }
+    qsort(look_up->keys, count, 16, compare_orders);
+    size_t distinct = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (distinct == 0 ||
+            memcmp(look_up->keys + 16 * (distinct - 1), look_up->keys + 16 * i, 16) != 0) {
+            memmove(look_up->keys + 16 * distinct++, look_up->keys + 16 * i, 16);
+        }
+    }
+    return distinct;
+}
+
+static bool look_up_kind(struct store *store, const struct look_up *look_up, enum lookup_kind kind,
+                         int64_t deadline_ms, struct err *err) {
+    static const char versions[] = "SELECT order_key, version FROM waybill_data.order_versions($1)";
+    static const char documents[] =
+        "SELECT order_key, version, document FROM waybill_data.read_orders($1, $2, $3)";
+    size_t count = collect_keys(look_up, kind);
+    if (count == 0) {
+        return true;
+    }
+    struct pg_params params;
+    pg_params_init(&params, (size_t)16 << 20);
+    pg_add_uuid_array(&params, look_up->keys, count);
+    if (kind != LOOKUP_VERSION) {
+        pg_add_bool(&params, kind >= LOOKUP_FULL);
+        pg_add_bool(&params, kind == LOOKUP_EVENTS || kind == LOOKUP_FULL_EVENTS);
+    }
+    struct pg_result *result = NULL;
+    bool ok = pg_query(store->pg, kind == LOOKUP_VERSION ? versions : documents, &params,
+                       deadline_ms, &result, err);
+    pg_params_free(&params);
+    if (ok) {
+        spread(look_up, kind, result);
+        look_up->results->results[look_up->results->count++] = result;
+    }
+    return ok;
+}
+
+static bool run_look_up(struct store *store, void *context, int64_t deadline_ms, struct err *err) {
+    const struct look_up *look_up = context;
+    store_results_free(look_up->results); /* of an attempt before */
+    for (enum lookup_kind kind = LOOKUP_VERSION; kind < LOOKUP_KINDS; kind++) {
+        if (!look_up_kind(store, look_up, kind, deadline_ms, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+enum store_result store_look_up(struct store *store, struct store_lookup *const *lookups,
+                                size_t count, struct store_results *results, struct err *err) {
+    struct look_up look_up = {lookups, count, results, calloc(count, 16)};
+    if (look_up.keys == NULL) {
+        err_set(err, ERR_MEMORY, "out of memory");
+        return STORE_DOWN;
+    }
+    enum store_result result = store_run(store, run_look_up, &look_up, err);
+    free(look_up.keys);
+    return result;
+}
+
+void store_results_free(struct store_results *results) {
+    for (size_t i = 0; i < results->count; i++) {
+        pg_result_clear(results->results[i]);
+    }
+    results->count = 0;
+}
+
+/* ---- searches ---- */
+
+static void add_filter_array(struct pg_params *params, const struct slice *items, size_t count) {
+    if (count > 0) {
+        pg_add_text_array(params, items, count);
+    } else {
+        pg_add_null(params);
+    }
+}
+
+static bool take_found(const struct pg_result *result, struct store_search *search,
+                       struct err *err) {
+    size_t rows = pg_row_count(result);
+    /* One row more than asked for says that there are more; the first row is the state of the feed
+     * and always there. */
+    size_t found = rows - 1;
+    search->more = found > (size_t)search->limit;
+    search->count = search->more ? (size_t)search->limit : found;
+    search->feed_id = pg_integer(result, 0, 2);
+    search->newest = pg_integer(result, 0, 1);
+    search->found = calloc(search->count + 1, sizeof(*search->found));
+    if (search->found == NULL) {
+        return err_set(err, ERR_MEMORY, "out of memory");
+    }
+    for (size_t i = 0; i < search->count; i++) {
+        memcpy(search->found[i].order.bytes, pg_bytes(result, i + 1, 0).data, 16);
+        search->found[i].version = pg_integer(result, i + 1, 1);
+    }
+    return true;
+}
+
+static bool run_find(struct store *store, void *context, int64_t deadline_ms, struct err *err) {
+    /* The state of the feed comes along: a cursor is judged by the database that answers. */
+    static const char sql[] =
+        "SELECT NULL::uuid, s.newest, s.feed_id FROM waybill_data.feed_state() s UNION ALL"
+        " SELECT * FROM (SELECT order_key, version, NULL::bigint FROM"
+        " waybill_data.find_orders($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ORDER BY version DESC) f";
+    struct store_search *search = context;
+    struct pg_params params;
+    struct pg_result *result = NULL;
+    store_search_free(search); /* of an attempt before */
+    pg_params_init(&params, (size_t)1 << 20);
+    add_filter_array(&params, search->order_numbers, search->order_number_count);
+    add_filter_array(&params, search->external_references, search->external_reference_count);
+    add_filter_array(&params, search->tracking_numbers, search->tracking_number_count);
+    if (search->order != NULL) {
+        pg_add_uuid(&params, search->order->bytes);
+    } else {
+        pg_add_null(&params);
+    }
+    pg_add_text(&params, search->source);
+    pg_add_text(&params, search->status);
+    pg_add_bool(&params, search->live);
+    if (search->all_sources) {
+        pg_add_null(&params);
+    } else {
+        pg_add_text_array(&params, search->sources, search->source_count);
+    }
+    if (search->before > 0) {
+        pg_add_int8(&params, search->before);
+    } else {
+        pg_add_null(&params);
+    }
+    pg_add_int4(&params, search->limit + 1);
+    bool ok = pg_query(store->pg, sql, &params, deadline_ms, &result, err) &&
+              take_found(result, search, err);
+    pg_params_free(&params);
+    pg_result_clear(result);
+    return ok;
+}
+
+enum store_result store_find(struct store *store, struct store_search *search, struct err *err) {
+    return store_run(store, run_find, search, err);
+}
+
+void store_search_free(struct store_search *search) {
+    free(search->found);
+    search->found = NULL;
+    search->count = 0;
+}
