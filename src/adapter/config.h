@@ -1,14 +1,19 @@
 /*
  * The configuration file, over libConfuse. Nobody else includes <confuse.h>.
  *
- * This module knows syntax, option names, types, bounds and defaults (one table row each); what the values mean is decided in app/settings.h.
- * Every error says file:line: option: why, where the library knows the line.
+ * This module knows syntax, option names, types, bounds and defaults (one table row each); what the
+ * values mean is decided in app/settings.h. Every error says file:line: section: option: why, where
+ * a line is known, and never quotes a value.
+ *
+ * Values are taken as they are written: "${NAME}" is no reference to the environment, a file cannot
+ * include another, and of the backslash escapes in double quotes an unknown one is an error.
  */
 #ifndef ADAPTER_CONFIG_H
 #define ADAPTER_CONFIG_H
 
 #include "base/err.h"
 #include "base/slice.h"
+#include "base/strbuf.h"
 
 /* A list of strings; each NUL-terminated, owned by the configuration. */
 struct config_list {
@@ -21,7 +26,7 @@ struct config_source {
     const char *name;
     int line;
     const char *provider;
-    /* Each credential may be given inline or by file, both as lists (a single string is a list of one). */
+    /* Each credential inline or by file, both as lists (a single string is a list of one). */
     struct config_list secret, secret_file;
     struct config_list basic, basic_file;
     struct config_list bearer, bearer_file;
@@ -64,11 +69,21 @@ struct config {
 };
 
 /*
- * Reads PATH. Unknown section or option, bad type or bound, a section twice: ERR_CONFIG. A file that holds secrets and
- * that group or others may read (group is allowed to read when the file belongs to root) is refused. NULL on failure; else freed with config_free().
+ * Reads PATH. Not a regular file, longer than LIMIT_CONFIG_FILE, unknown section or option, bad
+ * type or bound, an option or a section twice: ERR_CONFIG. A file that holds secrets and that group
+ * or others may read (group is allowed to when the file belongs to root) is refused. NULL on
+ * failure; else freed with config_free(). libConfuse has global state: one thread at a time.
  */
 MUST_CHECK struct config *config_read(const char *path, struct err *err);
 void config_free(struct config *config);
+/* The line where OPTION is given in SECTION ("webhook", "source"), TITLE being the section's name
+ * or NULL; 0 when it is not given. */
+int config_option_line(const struct config *config, const char *section, const char *title,
+                       const char *option);
+
+/* All options, a line each, separated by tabs: section, name, type, default, least, most ("-" where
+ * there is none), meaning. For help and for the check of manual and sample file. */
+void config_reference(struct strbuf *out);
 
 /* "1MiB", "64KiB", "1GiB", "4096" to bytes; false on anything else or overflow. */
 MUST_CHECK bool config_parse_size(const char *text, size_t *bytes);
