@@ -27,17 +27,17 @@ struct slice http_header(const struct http_params *params, struct slice name);
  * The path below the mount, without the query; points into the params. Begins with '/', or is
  * empty. The first that fits:
  *
- * 1. The path of REQUEST_URI (of "/path?query" or "http://host/path?query") behind SCRIPT_NAME,
- * when SCRIPT_NAME without slashes at its end is a prefix of it, a '/' follows, and so something is
- * left. An empty SCRIPT_NAME leaves the whole path.
- * 2. PATH_INFO, when it is not empty: REQUEST_URI is missing, or SCRIPT_NAME is no prefix of it
- * (rewritten, or a mount that is percent-encoded). Servers decode PATH_INFO.
+ * 1. The path of REQUEST_URI ("/path?query" or "http://host/path?query") behind SCRIPT_NAME, when
+ *    SCRIPT_NAME (without slashes at its end) is a prefix of it and a '/' follows, so that
+ *    something is left. An empty SCRIPT_NAME leaves the whole path.
+ * 2. PATH_INFO, when it is not empty: there is no REQUEST_URI, or the URL was rewritten, or the
+ *    mount is percent-encoded in it. Servers decode PATH_INFO.
  * 3. The whole path of REQUEST_URI: SCRIPT_NAME says nothing about the mount. Apache's plain
- * ProxyPass and nginx without fastcgi_split_path_info make it the whole path. The caller routes on
- * the last segments; that this may be the mount itself cannot be seen.
+ *    ProxyPass and nginx without fastcgi_split_path_info make it the whole path. The caller
+ *    routes on the last segments; whether these are the mount itself cannot be seen.
  *
  * *raw is true when the slice is as the client sent it, so that each segment is still to be
- * percent-decoded; false when the server did that already (2).
+ * percent-decoded; false when the server did that (2).
  */
 struct slice http_path_below_mount(const struct http_params *params, bool *raw);
 /* Percent-decoding (RFC 3986), with '+' as space when PLUS, into ARENA; false on a broken escape or
