@@ -46,7 +46,8 @@ struct loader {
     struct err *err;
 };
 
-/* Where a flaw is; NAME NULL: a section that has none. LINE 0: not known. */
+/* The section with a flaw; NAME NULL: it has none. LINE, where it opens, stands in for an option
+ * that is not given; 0: not known. */
 struct place {
     const char *section;
     const char *name;
@@ -68,12 +69,13 @@ static bool flaw_at(const struct loader *l, const struct place *at, const char *
 static bool flaw_at(const struct loader *l, const struct place *at, const char *option,
                     const char *format, ...) {
     char reason[384], line[16] = "";
+    int number = option ? config_option_line(l->config, at->section, at->name, option) : 0;
     va_list args;
     va_start(args, format);
     (void)vsnprintf(reason, sizeof reason, format, args);
     va_end(args);
-    if (at->line > 0) {
-        (void)snprintf(line, sizeof line, "%d:", at->line);
+    if (number > 0 || at->line > 0) {
+        (void)snprintf(line, sizeof line, "%d:", number > 0 ? number : at->line);
     }
     return err_set(l->err, ERR_CONFIG, "%s:%s %s%s%s: %s%s%s", l->config->path, line, at->section,
                    at->name ? " " : "", at->name ? at->name : "", option ? option : "",

@@ -72,7 +72,7 @@ const char *settings_path(void);
  * Reads and checks PATH for PART: the whole file whatever the part, but only a part with secrets
  * opens their files. On failure NULL and ERR_CONFIG with file:line: source NAME: option: reason,
  * never the value of a secret (ERR_MEMORY without memory, ERR_SYSTEM without randomness). Freed
- * with settings_free(), which wipes the secrets.
+ * with settings_free(), which wipes the secrets. One thread loads at a time.
  */
 MUST_CHECK struct settings *settings_load(const char *path, enum settings_part part,
                                           struct err *err);

@@ -125,7 +125,7 @@ static const struct flaw file_flaws[] = {
     {"source my_shop { " SHIPUP "}", "source my_shop: the name must be"},
     {"source \"\" { " SHIPUP "}", "the name must be"},
     {"source livez { " SHIPUP "}", ":1: source livez: the name is taken"},
-    {"\n\nsource readyz {\n " SHIPUP "\n}", "source readyz: the name is taken"},
+    {"\n\nsource readyz {\n " SHIPUP "\n}", ".conf:3: source readyz: the name is taken"},
     {"source metrics { " SHIPUP "}", "source metrics: the name is taken"},
     {"source console { " SHIPUP "}", "source console: the name is taken"},
     {"source \"openapi.json\" { " SHIPUP "}", "source openapi.json: the name is taken"},
@@ -251,6 +251,17 @@ static const struct flaw file_flaws[] = {
     {"webhook { max_body = \"1MiB\" max_buffered = \"1MiB\" }", NULL},
     {"webhook { max_body = \"2MiB\" max_buffered = \"1MiB\" }",
      "webhook: max_buffered: is less than max_body"},
+    /* Lines: of the option, else of its section. */
+    {"webhook {\n max_body = \"2MiB\"\n max_buffered = \"1MiB\"\n}",
+     ".conf:3: webhook: max_buffered: is less"},
+    {"webhook {\n trusted_proxies = {\"x\"}\n}", ".conf:2: webhook: trusted_proxies: "},
+    {"source b { " SHIPUP "}\nsource a {\n provider = shipup\n\n bearer = \"" MARK " x\" }",
+     ".conf:5: source a: bearer: "},
+    {"source b { " SHIPUP "}\nsource a {\n provider = swiftpod\n\n}",
+     ".conf:2: source a: secret: is missing"},
+    {"client c { " CLIENT
+     "}\nclient d {\n sources = {\"*\"}\n scope = all\n token_sha256 = \"" OTHER_HASH "\" }",
+     ".conf:4: client d: scope: "},
     {"webhook { spool = \"\" }", "spool: is empty"},
     /* Clients. */
     {"client c { " CLIENT "}", NULL},
