@@ -431,6 +431,11 @@ CREATE FUNCTION waybill_data.ingest(
     manifests waybill_data.manifest_in[])
 RETURNS text[] LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+-- One plan for all batches, made for index look-ups: planning these statements anew costs more than running them, and a plan made while the tables were
+-- empty must not scan them when they are full.
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -517,6 +522,9 @@ CREATE FUNCTION waybill_data.rebuild_order(
     documents waybill_data.document_in[], order_changes waybill_data.order_change_in[])
 RETURNS boolean LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE

@@ -6,10 +6,16 @@ RETURN pg_catalog.to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'
 
 -- The documents of orders, in no order. full_scope: with personal data; with_events: with the history.
 CREATE FUNCTION waybill_data.read_orders(order_keys uuid[], full_scope boolean, with_events boolean)
-RETURNS TABLE (order_key uuid, version bigint, document text) LANGUAGE sql STABLE SECURITY DEFINER ROWS 10
+RETURNS TABLE (order_key uuid, version bigint, document text) LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 10
 SET search_path = pg_catalog, pg_temp
+-- plpgsql keeps the plan, which takes longer to make than to run.
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET jit = off
 AS $$
-    SELECT o.order_key, o.version, (
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY SELECT o.order_key, o.version, (
         SELECT row_to_json(d)::text FROM (SELECT
             o.source, o.provider, o.order_id AS id, o.order_number, o.external_reference, o.live,
             o.status::text AS status, o.attention, o.own_provider_status AS provider_status,
@@ -61,15 +67,21 @@ AS $$
             waybill_data.instant(o.first_event_at) AS first_event_at, waybill_data.instant(o.last_event_at) AS last_event_at,
             waybill_data.instant(o.updated_at) AS updated_at, o.version
         ) d)
-    FROM waybill_data.orders o WHERE o.order_key = ANY (order_keys) AND o.version > 0
+    FROM waybill_data.orders o WHERE o.order_key = ANY (order_keys) AND o.version > 0;
+END
 $$;
 COMMENT ON FUNCTION waybill_data.read_orders IS 'The JSON documents of orders, by key.';
 
 CREATE FUNCTION waybill_data.order_versions(order_keys uuid[])
-RETURNS TABLE (order_key uuid, version bigint) LANGUAGE sql STABLE SECURITY DEFINER ROWS 10
+RETURNS TABLE (order_key uuid, version bigint) LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 10
 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
 AS $$
-    SELECT o.order_key, o.version FROM waybill_data.orders o WHERE o.order_key = ANY (order_keys) AND o.version > 0
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY SELECT o.order_key, o.version FROM waybill_data.orders o WHERE o.order_key = ANY (order_keys) AND o.version > 0;
+END
 $$;
 COMMENT ON FUNCTION waybill_data.order_versions IS 'The versions of orders, by key: enough for a conditional request.';
 

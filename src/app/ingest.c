@@ -59,7 +59,7 @@ static struct slice position_text(const struct json_position *where, struct aren
 static bool set_content(struct delivery *delivery, const struct json *root,
                         const char *resend_counter, struct arena *arena) {
     struct strbuf canonical;
-    strbuf_init(&canonical, (size_t)8 * LIMIT_BODY);
+    strbuf_init(&canonical, 8 * delivery->body.len + 4096);
     bool ok = json_canonical(root, resend_counter, &canonical) && !strbuf_failed(&canonical) &&
               arena_dup(arena, strbuf_slice(&canonical), &delivery->content);
     strbuf_free(&canonical);
@@ -513,7 +513,8 @@ void ingest_handle(void *context, struct exchange *exchange) {
     struct request_head head;
     request_head_read(&head, exchange, ingest->settings);
     struct job *job = calloc(1, sizeof(*job));
-    struct arena *arena = arena_new(LIMIT_REQUEST_ARENA);
+    /* The canonical form of a body can be longer than the body: 1e9 is written out. */
+    struct arena *arena = arena_new(LIMIT_REQUEST_ARENA + 8 * ingest->settings->max_body);
     if (job == NULL || arena == NULL || exchange->overloaded) {
         struct request_record record = {.reason = exchange->overloaded ? SLICE_OF("max_in_flight")
                                                                        : SLICE_OF("memory")};
