@@ -111,7 +111,7 @@ PORT ?= 8080
 SERVER ?= lighttpd
 # 0: send none
 SAMPLES ?= 1
-STACK = BUILD='$(BUILD)' CGIBIN='$(CGIBIN)' VAR='$(VAR)' PORT='$(PORT)' SERVER='$(SERVER)' SAMPLES='$(SAMPLES)' tests/stack/stack.sh
+STACK = exec env BUILD='$(BUILD)' CGIBIN='$(CGIBIN)' VAR='$(VAR)' PORT='$(PORT)' SERVER='$(SERVER)' SAMPLES='$(SAMPLES)' tests/stack/stack.sh
 
 .PHONY: run up down deps
 run: stack-programs ## install what is missing, build, start the stack, send samples, show the state; Ctrl-C stops it

@@ -54,25 +54,31 @@ CONF
 }
 
 cluster_runs() {
-    as_user "$PGBIN/pg_ctl" status -D "$PGDATA" >/dev/null 2>&1
+    [ -e "$PGDATA/postmaster.pid" ] && as_user "$PGBIN/pg_ctl" status -D "$PGDATA" >/dev/null 2>&1
 }
 
-# A subshell, because the server must not inherit what the caller holds open.
+cluster_ready_or_failed() {
+    process_gone cluster || as_user "$PGBIN/pg_isready" --quiet --host "$SOCKDIR" --port 5432
+}
+
+# Not by pg_ctl, which would leave the server without a parent that collects it (see supervise.sh). After a crash it replays what was written since the last
+# checkpoint first, which may take its time.
 cluster_start() {
-    (
-        close_inherited_files
-        as_user "$PGBIN/pg_ctl" start -D "$PGDATA" -w -t 60 -l "$LOG/postgres-start.log" >/dev/null 2>&1 </dev/null
-    ) || show_log_and_die "PostgreSQL does not start" postgres-start postgres
+    start_daemon cluster once "$PGBIN/postgres" -D "$PGDATA"
+    wait_until 300 cluster_ready_or_failed || show_log_and_die "PostgreSQL is not ready after 300 s" cluster postgres
+    ! process_gone cluster || show_log_and_die "PostgreSQL does not start" cluster postgres
 }
 
 # Its own pid file is the truth here: somebody may have restarted the cluster with pg_ctl meanwhile.
 cluster_stop() {
-    [ -e "$PGDATA/postmaster.pid" ] || return 0
+    [ -e "$PGDATA" ] || return 0
     find_postgres
-    cluster_runs || return 0
-    as_user "$PGBIN/pg_ctl" stop -D "$PGDATA" -m fast -w -t 30 >/dev/null 2>&1 ||
-        as_user "$PGBIN/pg_ctl" stop -D "$PGDATA" -m immediate -w -t 30 >/dev/null 2>&1 ||
-        say "PostgreSQL in $PGDATA does not stop"
+    if cluster_runs; then
+        as_user "$PGBIN/pg_ctl" stop -D "$PGDATA" -m fast -w -t 30 >/dev/null 2>&1 ||
+            as_user "$PGBIN/pg_ctl" stop -D "$PGDATA" -m immediate -w -t 30 >/dev/null 2>&1 ||
+            say "PostgreSQL in $PGDATA does not stop"
+    fi
+    stop_process cluster 10
 }
 
 cluster_pid() {

@@ -87,9 +87,9 @@ run_env_write() {
         run_env_line STATUS_TOKEN "$(secret status.token)"
         run_env_line STATUS_TRACKING_TOKEN "$(secret status-tracking.token)"
         run_env_line POSTGRES_PID "$(cluster_pid)"
-        run_env_line SERVER_PID "$(process_id server)"
-        run_env_line WEBHOOK_PID "$(responder_pid webhook)"
-        run_env_line STATUS_PID "$(responder_pid status)"
+        run_env_line SERVER_PID "$(child_id server)"
+        run_env_line WEBHOOK_PID "$(child_id webhook)"
+        run_env_line STATUS_PID "$(child_id status)"
     } | put "$RUN_ENV" 0600
     exec {lock}<&-
 }

@@ -47,18 +47,17 @@ put() {
 
 # The time PID was started, in ticks since boot; fails when it does not run (a zombie does not).
 process_start() {
-    local stat
-    { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
-    local fields
+    local stat='' fields
+    { IFS= read -r -d '' stat <"/proc/$1/stat" || true; } 2>/dev/null
     read -r -a fields <<<"${stat##*) }"
-    [ "${fields[0]}" != Z ] || return 1
-    printf '%s' "${fields[19]}"
+    [ -n "$stat" ] && [ "${fields[0]}" != Z ] && printf '%s' "${fields[19]}"
 }
 
+# By builtins alone: a Ctrl-C that ends every program of the terminal must not keep it from being written.
 remember_process() {
     local name=$1 pid=$2 start
     start=$(process_start "$pid") || return 0
-    printf '%s %s\n' "$pid" "$start" | put "$RUN/$name.pid" 0600
+    printf '%s %s\n' "$pid" "$start" >"$RUN/$name.pid"
 }
 
 # The id of the process remembered as NAME, as long as it runs.
@@ -73,7 +72,7 @@ process_gone() {
     ! process_id "$1" >/dev/null
 }
 
-# Ends the process remembered as NAME: politely, after SECONDS by force.
+# Ends the supervisor remembered as NAME with its program: politely, after SECONDS by force.
 stop_process() {
     local name=$1 seconds=$2 pid
     [ -e "$RUN/$name.pid" ] || return 0
@@ -86,15 +85,20 @@ stop_process() {
         fi
     fi
     stop_rest "$name"
-    as_user rm -f "$RUN/$name.pid"
+    as_user rm -f "$RUN/$name.pid" "$RUN/$name.child" "$RUN/$name.ends"
+}
+
+# The id of the program that the supervisor remembered as NAME looks after.
+child_id() {
+    cat "$RUN/$1.child"
 }
 
 # Each daemon leads a process group of its own. Where the leader was killed outright, its workers may live on; as long as they do, no other process
-# gets the leader's id, so a group without a leader is ours.
+# gets the leader's id, so a group without a living leader is ours.
 stop_rest() {
     local pid
     read -r pid _ <"$RUN/$1.pid"
-    [ -e "/proc/$pid" ] || kill -KILL -- "-$pid" 2>/dev/null || true
+    process_start "$pid" >/dev/null || kill -KILL -- "-$pid" 2>/dev/null || true
 }
 
 # Repeats a command until it succeeds, at most SECONDS.
@@ -116,17 +120,32 @@ close_inherited_files() {
     done
 }
 
-# Starts a command in the background: own session, no file of ours, output to $LOG/NAME.log; remembered as NAME.
+# start_daemon NAME always|once COMMAND...: starts a command under a supervisor in the background: own session, no file of ours, output to
+# $LOG/NAME.log. The supervisor is remembered as NAME, and no signal ends this script in between.
 start_daemon() {
-    local name=$1
-    shift
+    local name=$1 mode=$2
+    shift 2
+    as_user rm -f "$RUN/$name.child" "$RUN/$name.ends"
+    DEFER_SIGNALS=yes
     (
         close_inherited_files
         # shellcheck disable=SC2016 # the inner shell expands
-        exec setsid "${AS_USER[@]}" sh -c 'umask 077; log=$1; shift; exec "$@" >>"$log" 2>&1' - "$LOG/$name.log" "$@"
+        exec setsid "${AS_USER[@]}" sh -c 'umask 077; log=$1; shift; exec "$@" >>"$log" 2>&1' - "$LOG/$name.log" \
+            "$BIN/supervise.sh" "$mode" "$name" "$VAR" "$@"
     ) </dev/null >/dev/null 2>&1 &
     remember_process "$name" $!
     disown $!
+    DEFER_SIGNALS=
+    [ -z "$DEFERRED_SIGNAL" ] || exit "$DEFERRED_SIGNAL"
+}
+
+DEFER_SIGNALS=
+DEFERRED_SIGNAL=
+
+# What a trapped signal does: ends the script with STATUS, now or as soon as that is safe.
+end_by_signal() {
+    [ -n "$DEFER_SIGNALS" ] || exit "$1"
+    DEFERRED_SIGNAL=$1
 }
 
 # ---- HTTP ----

@@ -12,18 +12,12 @@ programs_copy() {
 
 responder_start() {
     local name=$1
-    as_user rm -f "$RUN/$name.child" "$RUN/$name.ends"
-    WAYBILL_CONFIG=$CONFIG start_daemon "$name" "$BIN/supervise.sh" "$name" "$VAR" "$BIN/$name.fcgi" --listen "unix:$SOCKDIR/$name.sock"
+    WAYBILL_CONFIG=$CONFIG start_daemon "$name" always "$BIN/$name.fcgi" --listen "unix:$SOCKDIR/$name.sock"
 }
 
-responder_pid() {
-    cat "$RUN/$1.child"
-}
-
-# The supervisor ends its responder first.
 responder_stop() {
     stop_process "$1" 15
-    as_user rm -f "$RUN/$1.child" "$RUN/$1.ends" "$SOCKDIR/$1.sock"
+    as_user rm -f "$SOCKDIR/$1.sock"
 }
 
 # Ended again and again: no use to wait for it any longer.

@@ -167,7 +167,7 @@ start_everything() {
     responder_start webhook
     responder_start status
     server_configure
-    start_daemon server "${SERVER_COMMAND[@]}"
+    start_daemon server once "${SERVER_COMMAND[@]}"
     wait_ready
     run_env_write
     note_stack
@@ -204,6 +204,8 @@ stop_everything() {
     responder_stop status
     cluster_stop
     remove_socket_folder
+    # What killed programs have left: sockets, pid files.
+    [ ! -d "$RUN" ] || as_user find "$RUN" -mindepth 1 -delete
     forget_stack
 }
 
@@ -221,7 +223,7 @@ show_log_and_die() {
     for name in "$@"; do
         if [ -s "$LOG/$name.log" ]; then
             printf -- '---- the end of %s\n' "$LOG/$name.log"
-            as_user tail -n 20 "$LOG/$name.log"
+            tail -n 20 "$LOG/$name.log"
         fi
     done >&2
     die "$message"
@@ -235,8 +237,8 @@ send_samples() {
 
 # Until up has succeeded, whatever ends this script undoes what it started.
 undo_on_exit() {
-    trap 'exit 130' INT
-    trap 'exit 143' TERM HUP
+    trap 'end_by_signal 130' INT
+    trap 'end_by_signal 143' TERM HUP
     trap stop_on_exit EXIT
 }
 
@@ -284,8 +286,8 @@ down() {
 run() {
     bring_up
     show_state
-    show_help
     trap 'exit 0' INT TERM HUP
+    show_help
     while still_ours && ! make_is_ending; do
         sleep 0.5 &
         wait $! || true
@@ -346,7 +348,7 @@ HELP
 # handler. A make that is gone altogether counts too.
 make_is_ending() {
     local blocked
-    [ -e "/proc/$PPID" ] || return 0
+    process_start "$PPID" >/dev/null || return 0
     [ "$(cat "/proc/$PPID/comm" 2>/dev/null)" = make ] || return 1
     blocked=$(sed -n 's/^SigBlk:\s*//p' "/proc/$PPID/status" 2>/dev/null) || return 0
     # SIGHUP, SIGINT, SIGTERM

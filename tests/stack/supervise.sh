@@ -1,19 +1,25 @@
 #!/usr/bin/env bash
-# supervise.sh NAME FOLDER COMMAND...: keeps one responder running.
+# supervise.sh always|once NAME FOLDER COMMAND...: the parent of one program of the stack.
 #
-# A responder that ends, for whatever reason, is started again after a fifth of a second; its process id is in FOLDER/run/NAME.child and, while
-# the stack is up, as NAME_PID in FOLDER/run.env. SIGTERM is passed on and ends the supervisor with its responder.
+# always: a program that ends, for whatever reason, is started again after a fifth of a second. once: the supervisor ends with it. In both cases there is a
+# parent that collects it: a killed process nobody collects still looks alive, to pg_ctl for one, and not every container's first process collects.
+# The program's process id is in FOLDER/run/NAME.child and, while the stack is up, as NAME_PID in FOLDER/run.env. SIGTERM is passed on and ends both.
 set -uo pipefail
 
-name=$1
-folder=$2
-shift 2
+mode=$1
+name=$2
+folder=$3
+shift 3
 
 child=
 stopping=no
-# SIGHUP too: whoever means the responder by it gets the supervisor instead of ending it.
-trap 'stopping=yes; [ -z "$child" ] || kill -TERM "$child" 2>/dev/null' TERM INT
-trap '[ -z "$child" ] || kill -HUP "$child" 2>/dev/null' HUP
+trap 'stopping=yes; pass_on TERM' TERM INT
+# Whoever means the program by it gets the supervisor, which must not end.
+trap 'pass_on HUP' HUP
+
+pass_on() {
+    [ -z "$child" ] || kill "-$1" "$child" 2>/dev/null
+}
 
 replace() {
     cat >"$1.$name" && chmod 0600 "$1.$name" && mv -f "$1.$name" "$1"
@@ -30,11 +36,16 @@ publish() {
     } 9<"$folder/run"
 }
 
+# Should the supervisor be killed outright, the kernel ends a program that is to be supervised always: two of them would quarrel about one socket.
+launch=()
+[ "$mode" = once ] || launch=(setpriv --pdeathsig TERM --)
+
 umask 077
 while [ "$stopping" = no ]; do
-    # Should the supervisor be killed outright, the kernel ends the responder.
-    setpriv --pdeathsig TERM -- "$@" </dev/null &
+    "${launch[@]}" "$@" </dev/null &
     child=$!
+    # A signal that came before there was a child to pass it on to.
+    [ "$stopping" = no ] || pass_on TERM
     publish
     # A trapped signal ends `wait` early.
     status=0
@@ -43,8 +54,10 @@ while [ "$stopping" = no ]; do
         status=$?
     done
     child=
-    [ "$stopping" = no ] || break
-    echo "supervisor: $name ended with status $status, starting it again"
-    echo "$status" >>"$folder/run/$name.ends"
-    sleep 0.2
+    if [ "$stopping" = no ]; then
+        [ "$mode" = always ] || exit "$status"
+        echo "supervisor: $name ended with status $status, starting it again"
+        echo "$status" >>"$folder/run/$name.ends"
+        sleep 0.2
+    fi
 done
