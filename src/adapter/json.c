@@ -1,9 +1,5 @@
 #include "adapter/json.h"
 
-/* The header's short names are Jansson's own here. */
-#undef json_integer
-#undef json_boolean
-
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>

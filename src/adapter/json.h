@@ -62,12 +62,9 @@ const struct json *json_array_at(const struct json *value, size_t index);
 struct slice json_text(const struct json *value, struct arena *arena, bool *failed);
 /* The same, and an integer as its decimal digits: for ids that come as either. */
 struct slice json_text_or_integer(const struct json *value, struct arena *arena, bool *failed);
+/* Not named json_integer(): Jansson exports one, which ours would replace inside Jansson too. */
 bool json_to_integer(const struct json *value, int64_t *out); /* false unless an integer */
 bool json_to_boolean(const struct json *value, bool *out);    /* false unless true or false */
-/* Jansson exports a json_integer() that ours would replace at run time, inside Jansson too: hence
- * no function of that name. */
-#define json_integer json_to_integer
-#define json_boolean json_to_boolean
 
 /*
  * The value of the document with sorted keys and no white space, without the top-level member OMIT
