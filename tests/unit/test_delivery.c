@@ -1,0 +1,180 @@
+#include "engine/delivery.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+/* One order with two boxes, an event and a document; each test changes one thing and looks which
+ * identities follow. */
+struct sample {
+    struct arena *arena;
+    struct delivery delivery;
+    struct box_change boxes[2];
+    struct tracking_event events[2];
+    struct document document;
+};
+
+static void prepare(struct sample *sample) {
+    memset(sample, 0, sizeof(*sample));
+    sample->arena = arena_new(1u << 20);
+    assert_non_null(sample->arena);
+    for (size_t i = 0; i < 2; i++) {
+        box_change_init(&sample->boxes[i]);
+        tracking_event_init(&sample->events[i]);
+    }
+    sample->boxes[0].box_id = SLICE_OF("box 1");
+    sample->boxes[1].box_id = SLICE_OF("box 2");
+    sample->events[0].box_id = SLICE_OF("box 1");
+    sample->events[1].box_id = SLICE_OF("box 1");
+    sample->document.box_id = SLICE_OF("box 2");
+    sample->delivery =
+        (struct delivery){.source = SLICE("shop"), .content = SLICE("{}"), .body = SLICE(" {} ")};
+    struct changes *changes = &sample->delivery.changes;
+    changes_init(changes);
+    sample->delivery.reading = READING_APPLIED;
+    changes->event_id = SLICE_OF("evt");
+    changes->live = changes->live_known = true;
+    changes->order_id = SLICE_OF("order");
+    changes->boxes = sample->boxes;
+    changes->box_count = 2;
+    changes->events = sample->events;
+    changes->event_count = 2;
+    changes->documents = &sample->document;
+    changes->document_count = 1;
+}
+
+static void identify(struct sample *sample) {
+    assert_true(delivery_identify(&sample->delivery, sample->arena));
+}
+
+static bool same(const struct uuid *a, const struct uuid *b) {
+    return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+static void rows_belong_to_their_boxes(void **state) {
+    struct sample sample;
+    (void)state;
+    prepare(&sample);
+    identify(&sample);
+    const struct delivery *delivery = &sample.delivery;
+    assert_true(delivery->has_order);
+    assert_false(same(&delivery->box_keys[0], &delivery->box_keys[1]));
+    assert_true(same(&delivery->event_box_keys[0], &delivery->box_keys[0]));
+    assert_true(same(&delivery->document_box_keys[0], &delivery->box_keys[1]));
+    /* Two events of one webhook without ids of their own are two rows. */
+    assert_false(same(&delivery->event_keys[0], &delivery->event_keys[1]));
+    arena_free(sample.arena);
+}
+
+static void a_resend_is_the_same_delivery(void **state) {
+    struct sample first, again;
+    (void)state;
+    prepare(&first);
+    prepare(&again);
+    again.delivery.body = SLICE_OF("{\n}");
+    again.delivery.received_at = 12345;
+    identify(&first);
+    identify(&again);
+    assert_true(same(&first.delivery.id, &again.delivery.id));
+    assert_true(same(&first.delivery.event_keys[1], &again.delivery.event_keys[1]));
+    arena_free(first.arena);
+    arena_free(again.arena);
+}
+
+static void other_content_stands_beside_it(void **state) {
+    struct sample first, other;
+    (void)state;
+    prepare(&first);
+    prepare(&other);
+    other.delivery.content = SLICE_OF("{\"a\":1}");
+    identify(&first);
+    identify(&other);
+    assert_false(same(&first.delivery.id, &other.delivery.id));
+    assert_memory_equal(first.delivery.id.bytes, other.delivery.id.bytes, 8);
+    assert_true(same(&first.delivery.order, &other.delivery.order));
+    arena_free(first.arena);
+    arena_free(other.arena);
+}
+
+static void sandbox_is_another_order(void **state) {
+    struct sample live, sandbox;
+    (void)state;
+    prepare(&live);
+    prepare(&sandbox);
+    sandbox.delivery.changes.live = false;
+    identify(&live);
+    identify(&sandbox);
+    assert_false(same(&live.delivery.order, &sandbox.delivery.order));
+    assert_false(same(&live.delivery.id, &sandbox.delivery.id));
+    arena_free(live.arena);
+    arena_free(sandbox.arena);
+}
+
+static void what_is_not_understood_is_known_by_its_bytes(void **state) {
+    struct sample understood, quarantined, refused;
+    (void)state;
+    prepare(&understood);
+    prepare(&quarantined);
+    prepare(&refused);
+    quarantined.delivery.reading = READING_QUARANTINED;
+    identify(&understood);
+    identify(&quarantined);
+    identify(&refused);
+    assert_true(delivery_quarantine(&refused.delivery, SLICE_OF("because")));
+    assert_false(quarantined.delivery.has_order);
+    assert_false(refused.delivery.has_order);
+    assert_true(same(&quarantined.delivery.id, &refused.delivery.id));
+    assert_false(same(&quarantined.delivery.id, &understood.delivery.id));
+    arena_free(understood.arena);
+    arena_free(quarantined.arena);
+    arena_free(refused.arena);
+}
+
+static void ignored_ones_have_no_rows(void **state) {
+    struct sample sample;
+    (void)state;
+    prepare(&sample);
+    sample.delivery.reading = READING_IGNORED;
+    identify(&sample);
+    assert_false(sample.delivery.has_order);
+    arena_free(sample.arena);
+}
+
+static void running_out_of_memory_is_told(void **state) {
+    struct sample sample;
+    struct arena *none = arena_new(0);
+    (void)state;
+    assert_non_null(none);
+    prepare(&sample);
+    assert_false(delivery_identify(&sample.delivery, none));
+    arena_free(none);
+    arena_free(sample.arena);
+}
+
+static void outcomes_have_the_words_of_the_contract(void **state) {
+    static const char *const words[] = {"applied", "ignored", "quarantined", "duplicate",
+                                        "refused"};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        assert_true(
+            slice_eq(delivery_outcome_name((enum delivery_outcome)i), slice_from_cstr(words[i])));
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rows_belong_to_their_boxes),
+        cmocka_unit_test(a_resend_is_the_same_delivery),
+        cmocka_unit_test(other_content_stands_beside_it),
+        cmocka_unit_test(sandbox_is_another_order),
+        cmocka_unit_test(what_is_not_understood_is_known_by_its_bytes),
+        cmocka_unit_test(ignored_ones_have_no_rows),
+        cmocka_unit_test(running_out_of_memory_is_told),
+        cmocka_unit_test(outcomes_have_the_words_of_the_contract),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
