@@ -138,13 +138,14 @@ check: ## install what is missing, then every ring of tests
 
 unit-programs: $(UNIT_TESTS)
 unit: unit-programs ## the unit tests
-	@for t in $(UNIT_TESTS); do echo "== $$t"; $$t || exit 1; done
+	@for t in $(UNIT_TESTS); do \
+	  if $$t > $$t.log 2>&1; then echo "ok $$t: $$(grep -ac '  OK ' $$t.log) tests"; else cat $$t.log; echo "FAILED: $$t"; exit 1; fi; done
 
 # The tests start stacks with a make of their own. It gets this build from the environment; what else this make hands down would disturb it.
 PYTEST = env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL PYTHONDONTWRITEBYTECODE=1 \
 	BUILD='$(BUILD)' CGIBIN='$(CGIBIN)' CC='$(CC)' SANITIZE='$(SANITIZE)' OPTIMISE='$(OPTIMISE)' \
 	CPPFLAGS='$(CPPFLAGS)' CFLAGS='$(CFLAGS)' LDFLAGS='$(LDFLAGS)' \
-	/usr/bin/python3 -m pytest -o cache_dir='$(CURDIR)/build/pytest'
+	/usr/bin/python3 -m pytest
 PYTEST_ARGS ?=
 e2e: all ## the tests over real servers, processes and databases (PYTEST_ARGS='-k word' selects)
 	@$(PYTEST) tests/e2e -q $(PYTEST_ARGS)

@@ -14,9 +14,10 @@ server.upload-dirs = ("$VAR/tmp")
 # Larger than webhook.max_body, so that the responder answers 413 itself. In KiB.
 server.max-request-size = $((LARGEST_BODY / 1024))
 server.max-keep-alive-requests = 1000
-# Any id can be asked for: escapes reach the responder as they came, which judges them itself.
-server.http-parseopts = ("url-ctrls-reject" => "disable", "url-invalid-utf8-reject" => "disable",
-    "url-path-2f-decode" => "disable", "url-path-dotseg-remove" => "disable")
+# Paths and queries reach the responders as they came, which judge broken escapes and control characters themselves.
+server.http-parseopts = ("url-normalize" => "disable", "url-normalize-unreserved" => "disable", "url-normalize-required" => "disable",
+    "url-ctrls-reject" => "disable", "url-invalid-utf8-reject" => "disable", "url-path-2f-decode" => "disable",
+    "url-path-dotseg-remove" => "disable")
 # The prefix of fastcgi.server is plain text: without the condition /webhooks would match /webhooksx too.
 \$HTTP["url"] =~ "^/webhooks(/|\$)" {
     fastcgi.server = ("/webhooks" => (("socket" => "$SOCKDIR/webhook.sock", "check-local" => "disable")))
