@@ -182,7 +182,8 @@ class StatusClient:
         pairs = list(query.items() if isinstance(query, Mapping) else query)
         target = self.mount + path + ("?" + urlencode(pairs) if pairs else "")
         authorization = {"Authorization": f"Bearer {self.token}"} if self.token is not None else {}
-        return check_answer(request(self.site, method, target, authorization | dict(headers or {})))
+        body = None if method in ("GET", "HEAD") else b""
+        return check_answer(request(self.site, method, target, authorization | dict(headers or {}), body))
 
     def json(self, path: str, query: Query = ()) -> Json:
         answer = self.get(path, query)
