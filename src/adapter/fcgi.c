@@ -20,7 +20,8 @@
 
 /* Threads at the start; more only while all of them wait for slow peers. */
 #define WORKERS_AT_START 4
-#define WORKER_STACK (8u << 20) /* deep JSON is parsed recursively; untouched pages cost nothing */
+#define WORKER_STACK (8u << 20) /* deep JSON is parsed recursively; untouched pages cost nothing   \
+                                 */
 #define TICK_MS 100             /* how often deadlines and stuck workers are looked at */
 #define READ_TIMEOUT_S 10       /* of one read of a request */
 #define STOP_GRACE_MS 1000      /* at the end, for connections that have not said anything yet */

@@ -2,6 +2,8 @@
 
 #include "adapter/crypto.h"
 #include "adapter/json.h"
+#include "app/query_parameters.h"
+#include "app/validator.h"
 #include "base/hex.h"
 #include "base/limits.h"
 #include "engine/batch.h"
@@ -33,7 +35,7 @@ struct job {
     const struct client *client;
     bool is_head;
     struct slice if_none_match; /* a copy */
-    bool full, events, live;
+    bool full, events;
 
     struct store_lookup lookup; /* JOB_DOCUMENT */
     struct uuid order;          /* JOB_SEARCH by source and id */
@@ -102,23 +104,6 @@ static void make_ok(struct job *job, struct slice etag) {
     job->answered = true;
 }
 
-/* Whether If-None-Match names ETAG: "*", or a list whose weak and strong tags compare alike (RFC
- * 9110, 13.1.2). */
-static bool matches(struct slice if_none_match, struct slice etag) {
-    while (if_none_match.len > 0) {
-        struct slice one;
-        slice_split(if_none_match, ',', &one, &if_none_match);
-        one = slice_trim(one);
-        if (slice_starts_with(one, SLICE_OF("W/"))) {
-            one = slice_from(one, 2);
-        }
-        if (slice_eq(one, SLICE_OF("*")) || slice_eq(one, etag)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Scope and parameters that shape a document: "fe" full with events, "te" tracking with events, …
  */
 static const char *variant_of(const struct job *job) {
@@ -142,7 +127,7 @@ static void take_version(struct job *job) {
     struct slice text = document_etag(job, &etag);
     if (job->lookup.version == 0) {
         make_not_found(job);
-    } else if (matches(job->if_none_match, text)) {
+    } else if (etag_matches(job->if_none_match, text)) {
         make_not_modified(job, text);
     }
     strbuf_free(&etag);
@@ -162,38 +147,9 @@ static void take_document(struct job *job) {
 
 /* ---- a search ---- */
 
-/* A cursor is the identity of the database's feed and a position in it. */
-static void put_cursor(struct strbuf *out, int64_t feed_id, int64_t position) {
-    strbuf_addf(out, "%llx-%llx", (unsigned long long)feed_id, (unsigned long long)position);
-}
-
-static bool hex_to_int64(struct slice text, int64_t *value) {
-    char digits[17] = "0000000000000000";
-    uint8_t bytes[8];
-    if (text.len == 0 || text.len > 16) {
-        return false;
-    }
-    memcpy(digits + 16 - text.len, text.data, text.len);
-    if (!hex_decode((struct slice){digits, 16}, bytes, sizeof(bytes))) {
-        return false;
-    }
-    uint64_t all = 0;
-    for (size_t i = 0; i < sizeof(bytes); i++) {
-        all = all << 8 | bytes[i];
-    }
-    *value = (int64_t)all;
-    return *value > 0;
-}
-
-static bool read_cursor(struct slice text, int64_t *feed_id, int64_t *position) {
-    struct slice feed, place;
-    return slice_split(text, '-', &feed, &place) && hex_to_int64(feed, feed_id) &&
-           hex_to_int64(place, position);
-}
-
 static bool cursor_is_ours(const struct job *job) {
     int64_t feed_id = 0, position = 0;
-    return read_cursor(job->cursor, &feed_id, &position) && feed_id == job->search.feed_id &&
+    return cursor_read(job->cursor, &feed_id, &position) && feed_id == job->search.feed_id &&
            position <= job->search.newest;
 }
 
@@ -223,7 +179,7 @@ static void take_found(struct job *job) {
         return;
     }
     strbuf_init(&etag, 128);
-    if (search_etag(job, &etag) && matches(job->if_none_match, strbuf_slice(&etag))) {
+    if (search_etag(job, &etag) && etag_matches(job->if_none_match, strbuf_slice(&etag))) {
         make_not_modified(job, strbuf_slice(&etag));
     }
     strbuf_free(&etag);
@@ -265,7 +221,7 @@ static void take_found_documents(struct job *job) {
     json_end_array(&writer);
     strbuf_clear(&text);
     if (search->more) {
-        put_cursor(&text, search->feed_id, job->cursor_position);
+        cursor_put(&text, search->feed_id, job->cursor_position);
     }
     json_put_text(&writer, "next_cursor", strbuf_slice(&text));
     json_put_boolean(&writer, "has_more", search->more);
@@ -435,144 +391,26 @@ void query_late(void *context, struct exchange *exchange, struct http_answer *an
     respond_late(answer, &job->head, &job->record);
 }
 
-/* ---- parameters ---- */
+/* ---- the request ---- */
 
-/* The values of one parameter. */
-struct values {
-    struct slice items[LIMIT_QUERY_VALUES];
-    size_t count;
-};
-
-enum parameter {
-    P_ORDER_NUMBER,
-    P_EXTERNAL_REFERENCE,
-    P_TRACKING_NUMBER,
-    P_SOURCE,
-    P_ID,
-    P_STATUS,
-    P_LIVE,
-    P_EVENTS,
-    P_LIMIT,
-    P_AFTER,
-    PARAMETERS
-};
-
-static const struct parameter_row {
-    struct slice name;
-    size_t most;      /* how often it may be given */
-    bool of_document; /* also for one order */
-} parameter_rows[] = {
-    [P_ORDER_NUMBER] = {SLICE("order_number"), LIMIT_QUERY_VALUES, false},
-    [P_EXTERNAL_REFERENCE] = {SLICE("external_reference"), LIMIT_QUERY_VALUES, false},
-    [P_TRACKING_NUMBER] = {SLICE("tracking_number"), LIMIT_QUERY_VALUES, false},
-    [P_SOURCE] = {SLICE("source"), 1, false},
-    [P_ID] = {SLICE("id"), 1, false},
-    [P_STATUS] = {SLICE("status"), 1, false},
-    [P_LIVE] = {SLICE("live"), 1, true},
-    [P_EVENTS] = {SLICE("events"), 1, true},
-    [P_LIMIT] = {SLICE("limit"), 1, false},
-    [P_AFTER] = {SLICE("after"), 1, false},
-};
-
-static bool is_text(struct slice s) {
-    return s.len > 0 && memchr(s.data, '\0', s.len) == NULL && slice_is_utf8(s);
-}
-
-/* Sorts the query into VALUES (one a parameter); *wrong names the first pair that is not allowed.
- */
-static bool sort_query(const struct job *job, struct slice query, struct values *values,
-                       struct slice *wrong) {
-    struct http_query_pair *pairs = NULL;
-    size_t count = 0;
-    *wrong = SLICE_OF("the query");
-    if (!http_parse_query(query, PARAMETERS * LIMIT_QUERY_VALUES, job->arena, &pairs, &count)) {
-        return false;
-    }
-    for (size_t i = 0; i < count; i++) {
-        size_t p = 0;
-        while (p < PARAMETERS && !slice_eq(pairs[i].name, parameter_rows[p].name)) {
-            p++;
-        }
-        *wrong = p < PARAMETERS ? parameter_rows[p].name : SLICE_OF("an unknown parameter");
-        if (p == PARAMETERS || values[p].count == parameter_rows[p].most ||
-            !is_text(pairs[i].value) ||
-            (job->kind == JOB_DOCUMENT && !parameter_rows[p].of_document)) {
-            return false;
-        }
-        values[p].items[values[p].count++] = pairs[i].value;
-    }
-    return true;
-}
-
-static struct slice only(const struct values *values) {
-    return values->count > 0 ? values->items[0] : SLICE_EMPTY;
-}
-
-static bool read_flag(const struct values *values, bool *flag) {
-    struct slice text = only(values);
-    if (slice_eq(text, SLICE_OF("true"))) {
-        *flag = true;
-    } else if (slice_eq(text, SLICE_OF("false"))) {
-        *flag = false;
-    } else {
-        return text.len == 0;
-    }
-    return true;
-}
-
-static bool read_limit(const struct values *values, int32_t *limit) {
-    int64_t number = 100;
-    if (values->count > 0 &&
-        (!slice_to_int64(values->items[0], &number) || number < 1 || number > LIMIT_PAGE_ORDERS)) {
-        return false;
-    }
-    *limit = (int32_t)number;
-    return true;
-}
-
-/* What shapes a document, for one order and for lists. */
-static bool read_shape(struct job *job, const struct values *values, struct slice *wrong) {
-    job->live = job->events = true;
-    *wrong = parameter_rows[P_LIVE].name;
-    if (!read_flag(&values[P_LIVE], &job->live)) {
-        return false;
-    }
-    *wrong = parameter_rows[P_EVENTS].name;
-    return read_flag(&values[P_EVENTS], &job->events);
-}
-
-static bool read_filters(struct job *job, struct values *values, struct slice *wrong) {
-    struct store_search *search = &job->search;
-    enum status status;
-    *search = (struct store_search){
-        .order_numbers = values[P_ORDER_NUMBER].items,
-        .order_number_count = values[P_ORDER_NUMBER].count,
-        .external_references = values[P_EXTERNAL_REFERENCE].items,
-        .external_reference_count = values[P_EXTERNAL_REFERENCE].count,
-        .tracking_numbers = values[P_TRACKING_NUMBER].items,
-        .tracking_number_count = values[P_TRACKING_NUMBER].count,
-        .source = only(&values[P_SOURCE]),
-        .status = only(&values[P_STATUS]),
-        .live = job->live,
+static void take_filters(struct job *job, const struct query_parameters *parameters) {
+    job->search = (struct store_search){
+        .order_numbers = parameters->order_numbers.items,
+        .order_number_count = parameters->order_numbers.count,
+        .external_references = parameters->external_references.items,
+        .external_reference_count = parameters->external_references.count,
+        .tracking_numbers = parameters->tracking_numbers.items,
+        .tracking_number_count = parameters->tracking_numbers.count,
+        .source = parameters->source,
+        .status = parameters->status,
+        .live = parameters->live,
         .all_sources = job->client->all_sources,
         .sources = job->client->sources,
         .source_count = job->client->source_count,
+        .limit = parameters->limit,
     };
-    *wrong = parameter_rows[P_STATUS].name;
-    if (search->status.len > 0 && !status_from_name(search->status, &status)) {
-        return false;
-    }
-    *wrong = parameter_rows[P_LIMIT].name;
-    if (!read_limit(&values[P_LIMIT], &search->limit)) {
-        return false;
-    }
-    *wrong = SLICE_OF("id (it needs source)");
-    if (values[P_ID].count > 0) {
-        search->order = &job->order;
-        return search->source.len > 0 &&
-               order_key(search->source, job->live, only(&values[P_ID]), &job->order);
-    }
-    return true;
+    job->cursor = parameters->after;
+    job->events = parameters->events;
 }
 
 static void finish_bad_parameter(struct job *job, struct slice wrong) {
@@ -584,8 +422,6 @@ static void finish_bad_parameter(struct job *job, struct slice wrong) {
     strbuf_free(&detail);
     finish(job, SLICE_OF("parameter"));
 }
-
-/* ---- the request ---- */
 
 static void park(struct job *job, size_t weight) {
     job->batch.bytes = sizeof(*job) + weight;
@@ -607,45 +443,58 @@ static bool read_document_path(struct job *job, const struct request_path *path,
 }
 
 static void take_document_request(struct job *job, const struct request_path *path,
-                                  struct slice below, struct slice query) {
-    struct values *values = arena_array(job->arena, PARAMETERS, sizeof(*values));
-    struct slice source, id, wrong;
-    if (values == NULL) {
-        finish_problem(job, 503, SLICE_OF("out of memory; try again"), SLICE_OF("memory"));
-    } else if (!sort_query(job, query, values, &wrong) || !read_shape(job, values, &wrong)) {
-        finish_bad_parameter(job, wrong);
-    } else if (!read_document_path(job, path, below, &source, &id) ||
-               !client_may_see(job->client, source) ||
-               !order_key(source, job->live, id, &job->lookup.order)) {
+                                  struct slice below, const struct query_parameters *parameters) {
+    struct slice source, id;
+    if (!read_document_path(job, path, below, &source, &id) ||
+        !client_may_see(job->client, source) ||
+        !order_key(source, parameters->live, id, &job->lookup.order)) {
         make_not_found(job);
         finish(job, SLICE_EMPTY);
-    } else {
-        job->lookup.full = job->full;
-        job->lookup.events = job->events;
-        park(job, 16384);
+        return;
     }
+    job->kind = JOB_DOCUMENT;
+    job->events = parameters->events;
+    job->lookup.full = job->full;
+    job->lookup.events = job->events;
+    park(job, 16384);
 }
 
-static void take_search_request(struct job *job, struct slice query) {
-    struct values *values = arena_array(job->arena, PARAMETERS, sizeof(*values));
-    struct slice wrong;
-    if (values == NULL) {
-        finish_problem(job, 503, SLICE_OF("out of memory; try again"), SLICE_OF("memory"));
-        return;
-    }
-    if (!sort_query(job, query, values, &wrong) || !read_shape(job, values, &wrong) ||
-        !read_filters(job, values, &wrong)) {
-        finish_bad_parameter(job, wrong);
-        return;
-    }
-    job->cursor = only(&values[P_AFTER]);
+static void take_search_request(struct job *job, const struct query_parameters *parameters) {
     int64_t feed_id;
-    if (job->cursor.len > 0 && !read_cursor(job->cursor, &feed_id, &job->search.before)) {
+    take_filters(job, parameters);
+    job->kind = JOB_SEARCH;
+    if (job->cursor.len > 0 && !cursor_read(job->cursor, &feed_id, &job->search.before)) {
         finish_problem(job, 410, SLICE_OF("after: this database never gave that cursor"),
                        SLICE_OF("cursor"));
         return;
     }
+    if (parameters->id.len > 0) {
+        job->search.order = &job->order;
+        if (!order_key(parameters->source, parameters->live, parameters->id, &job->order)) {
+            finish_problem(job, 503, SLICE_OF("out of memory; try again"), SLICE_OF("memory"));
+            return;
+        }
+    }
     park(job, (size_t)job->search.limit * 4096);
+}
+
+/* /orders… with a token: what is asked for? */
+static void take_request(struct job *job, const struct request_path *path, struct slice below) {
+    const struct http_params *params = &job->exchange->params;
+    bool one = below.len > 1;
+    struct slice wrong = SLICE_EMPTY;
+    struct query_parameters *parameters = arena_alloc(job->arena, sizeof(*parameters));
+    if (parameters == NULL || !arena_dup(job->arena, http_header(params, SLICE_OF("If-None-Match")),
+                                         &job->if_none_match)) {
+        finish_problem(job, 503, SLICE_OF("out of memory; try again"), SLICE_OF("memory"));
+    } else if (!query_parameters_read(http_param(params, "QUERY_STRING"), one, job->arena,
+                                      parameters, &wrong)) {
+        finish_bad_parameter(job, wrong);
+    } else if (one) {
+        take_document_request(job, path, slice_from(below, 1), parameters);
+    } else {
+        take_search_request(job, parameters);
+    }
 }
 
 static void finish_method(struct job *job) {
@@ -691,7 +540,6 @@ static void dispatch(struct job *job) {
     const struct http_params *params = &job->exchange->params;
     struct request_path path = request_path_read(params);
     struct slice method = http_param(params, "REQUEST_METHOD");
-    struct slice query = http_param(params, "QUERY_STRING");
     struct slice below = SLICE_EMPTY;
     enum probe probe = probe_of(&path);
     exchange_discard_body(job->exchange);
@@ -706,15 +554,8 @@ static void dispatch(struct job *job) {
         take_probe(job, probe);
     } else if (job->client == NULL) {
         finish_unauthorized(job);
-    } else if (!arena_dup(job->arena, http_header(params, SLICE_OF("If-None-Match")),
-                          &job->if_none_match)) {
-        finish_problem(job, 503, SLICE_OF("out of memory; try again"), SLICE_OF("memory"));
-    } else if (below.len > 1) {
-        job->kind = JOB_DOCUMENT;
-        take_document_request(job, &path, slice_from(below, 1), query);
     } else {
-        job->kind = JOB_SEARCH;
-        take_search_request(job, query);
+        take_request(job, &path, below);
     }
 }
 

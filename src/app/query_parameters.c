@@ -1,0 +1,128 @@
+#include "app/query_parameters.h"
+
+#include "adapter/http.h"
+#include "domain/status_word.h"
+
+#include <string.h>
+
+/* One parameter: its name, whether it is allowed for one document too, and what takes a value of
+ * it. */
+struct row {
+    struct slice name;
+    bool of_document;
+    bool (*take)(struct query_parameters *parameters, struct slice value);
+};
+
+static bool add(struct query_values *values, struct slice value) {
+    if (values->count == ARRAY_LEN(values->items)) {
+        return false;
+    }
+    values->items[values->count++] = value;
+    return true;
+}
+
+static bool take_order_number(struct query_parameters *parameters, struct slice value) {
+    return add(&parameters->order_numbers, value);
+}
+
+static bool take_external_reference(struct query_parameters *parameters, struct slice value) {
+    return add(&parameters->external_references, value);
+}
+
+static bool take_tracking_number(struct query_parameters *parameters, struct slice value) {
+    return add(&parameters->tracking_numbers, value);
+}
+
+/* A second value of a parameter that takes one is refused. */
+static bool set(struct slice *text, struct slice value) {
+    bool first = text->len == 0;
+    *text = value;
+    return first;
+}
+
+static bool take_source(struct query_parameters *parameters, struct slice value) {
+    return set(&parameters->source, value);
+}
+
+static bool take_id(struct query_parameters *parameters, struct slice value) {
+    return set(&parameters->id, value);
+}
+
+static bool take_status(struct query_parameters *parameters, struct slice value) {
+    enum status status;
+    return status_from_name(value, &status) && set(&parameters->status, value);
+}
+
+static bool take_after(struct query_parameters *parameters, struct slice value) {
+    return set(&parameters->after, value);
+}
+
+static bool set_flag(bool *flag, struct slice value) {
+    *flag = slice_eq(value, SLICE_OF("true"));
+    return *flag || slice_eq(value, SLICE_OF("false"));
+}
+
+static bool take_live(struct query_parameters *parameters, struct slice value) {
+    return set_flag(&parameters->live, value);
+}
+
+static bool take_events(struct query_parameters *parameters, struct slice value) {
+    return set_flag(&parameters->events, value);
+}
+
+static bool take_limit(struct query_parameters *parameters, struct slice value) {
+    int64_t number;
+    if (!slice_to_int64(value, &number) || number < 1 || number > LIMIT_PAGE_ORDERS) {
+        return false;
+    }
+    parameters->limit = (int32_t)number;
+    return true;
+}
+
+static const struct row rows[] = {
+    {SLICE("order_number"), false, take_order_number},
+    {SLICE("external_reference"), false, take_external_reference},
+    {SLICE("tracking_number"), false, take_tracking_number},
+    {SLICE("source"), false, take_source},
+    {SLICE("id"), false, take_id},
+    {SLICE("status"), false, take_status},
+    {SLICE("live"), true, take_live},
+    {SLICE("events"), true, take_events},
+    {SLICE("limit"), false, take_limit},
+    {SLICE("after"), false, take_after},
+};
+
+static const struct row *find_row(struct slice name) {
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (slice_eq(rows[i].name, name)) {
+            return &rows[i];
+        }
+    }
+    return NULL;
+}
+
+/* What PostgreSQL takes as text, and not nothing. */
+static bool is_text(struct slice s) {
+    return s.len > 0 && memchr(s.data, '\0', s.len) == NULL && slice_is_utf8(s);
+}
+
+bool query_parameters_read(struct slice query, bool of_document, struct arena *arena,
+                           struct query_parameters *parameters, struct slice *wrong) {
+    struct http_query_pair *pairs = NULL;
+    size_t count = 0;
+    *parameters = (struct query_parameters){.live = true, .events = true, .limit = 100};
+    *wrong = SLICE_OF("the query");
+    if (!http_parse_query(query, ARRAY_LEN(rows) * LIMIT_QUERY_VALUES, arena, &pairs, &count)) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct row *row = find_row(pairs[i].name);
+        *wrong = row != NULL ? row->name : SLICE_OF("an unknown parameter");
+        if (row == NULL || (of_document && !row->of_document) || !is_text(pairs[i].value) ||
+            !row->take(parameters, pairs[i].value)) {
+            return false;
+        }
+    }
+    *wrong = SLICE_OF("id (it needs source)");
+    return parameters->id.len == 0 || parameters->source.len > 0;
+}

@@ -1,0 +1,31 @@
+/*
+ * The parameters of a status request (contract section 6), from the query of its URL. Pure.
+ */
+#ifndef APP_QUERY_PARAMETERS_H
+#define APP_QUERY_PARAMETERS_H
+
+#include "base/arena.h"
+#include "base/limits.h"
+
+/* The values of a parameter that may be repeated. */
+struct query_values {
+    struct slice items[LIMIT_QUERY_VALUES];
+    size_t count;
+};
+
+struct query_parameters {
+    struct query_values order_numbers, external_references, tracking_numbers;
+    struct slice source, id, status, after; /* empty: not given */
+    bool live, events;                      /* true unless given */
+    int32_t limit;                          /* 100 unless given */
+};
+
+/*
+ * Reads QUERY; texts live in ARENA. OF_DOCUMENT: only what shapes one document is allowed. False on
+ * an unknown parameter, one too often, an empty or bad value, an id without a source; *wrong then
+ * says which, without a value of the client's.
+ */
+MUST_CHECK bool query_parameters_read(struct slice query, bool of_document, struct arena *arena,
+                                      struct query_parameters *parameters, struct slice *wrong);
+
+#endif
