@@ -1,6 +1,9 @@
 #include "adapter/json.h"
 
 #include <jansson.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdalign.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +25,80 @@ static const json_t *tree(const struct json *value) {
 
 static const struct json *wrap(const json_t *value) {
     return (const struct json *)value;
+}
+
+/* ---- memory ---- */
+
+/*
+ * Jansson 2.14 does not survive a failing malloc() while it parses: a piece of the token it scans
+ * is lost, so that it reads another value or writes past its buffer, or calls the text invalid. So
+ * an allocation that fails here leaves the parser altogether, and all that this parse has allocated
+ * is freed.
+ */
+struct chunk {
+    alignas(max_align_t) struct chunk *next;
+    struct chunk *previous;
+};
+
+/* The parse of this thread. */
+static _Thread_local struct {
+    bool active;
+    struct chunk *chunks;
+    jmp_buf no_memory;
+} parsing;
+
+static void *allocate(size_t size) {
+    struct chunk *chunk = size <= SIZE_MAX - sizeof(*chunk) ? malloc(sizeof(*chunk) + size) : NULL;
+
+    if (!parsing.active)
+        return chunk ? chunk + 1 : NULL;
+    if (!chunk)
+        longjmp(parsing.no_memory, 1);
+    *chunk = (struct chunk){.next = parsing.chunks};
+    if (chunk->next)
+        chunk->next->previous = chunk;
+    parsing.chunks = chunk;
+    return chunk + 1;
+}
+
+/* While a parse is on, only what belongs to it is freed; later its chunks are no list any more. */
+static void release(void *memory) {
+    struct chunk *chunk = memory;
+
+    if (!chunk)
+        return;
+    chunk--;
+    if (parsing.active) {
+        if (chunk->next)
+            chunk->next->previous = chunk->previous;
+        if (chunk->previous)
+            chunk->previous->next = chunk->next;
+        else
+            parsing.chunks = chunk->next;
+    }
+    free(chunk);
+}
+
+static void use_our_memory(void) {
+    json_set_alloc_funcs(allocate, release);
+}
+
+static json_t *load(struct slice text, json_error_t *error, bool *no_memory) {
+    json_t *root;
+
+    parsing.active = true;
+    parsing.chunks = NULL;
+    if (setjmp(parsing.no_memory) == 0) {
+        root = json_loadb(text.data, text.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, error);
+        *no_memory = false;
+    } else {
+        while (parsing.chunks)
+            release(parsing.chunks + 1);
+        root = NULL;
+        *no_memory = true;
+    }
+    parsing.active = false;
+    return root;
 }
 
 /* ---- parsing ---- */
@@ -87,12 +164,8 @@ static char *without_nul_escapes(struct slice text) {
     return copy;
 }
 
-enum { DECODE = JSON_DECODE_ANY | JSON_ALLOW_NUL };
-
-/* What is wrong with TEXT, which Jansson refused with ERROR. */
+/* Puts in words what is wrong with a text that Jansson refused with ERROR. */
 static enum json_status refusal(const json_error_t *error, struct json_position *where) {
-    if (error->text[0] == '\0')
-        return JSON_NO_MEMORY; /* the only failure without words */
     set_position(where, error->line > 0 ? error->line : 1, error->column > 0 ? error->column : 0,
                  phrase(json_error_code(error)));
     return JSON_INVALID;
@@ -103,12 +176,12 @@ static enum json_status judge_nul_key(struct slice text, struct json_position *w
     json_error_t error = {.line = 0};
     enum json_status status = JSON_UNREPRESENTABLE;
     char *copy = without_nul_escapes(text);
-    json_t *root;
+    bool no_memory = true;
+    json_t *root = copy ? load((struct slice){copy, text.len}, &error, &no_memory) : NULL;
 
-    if (!copy)
-        return JSON_NO_MEMORY;
-    root = json_loadb(copy, text.len, DECODE, &error);
-    if (!root)
+    if (no_memory)
+        status = JSON_NO_MEMORY;
+    else if (!root)
         status = refusal(&error, where);
     json_decref(root);
     free(copy);
@@ -117,7 +190,9 @@ static enum json_status judge_nul_key(struct slice text, struct json_position *w
 
 enum json_status json_parse(struct slice text, struct json_doc **doc, struct json_position *where) {
     json_error_t error = {.line = 0};
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     const char *nul = text.len ? memchr(text.data, '\0', text.len) : NULL;
+    bool no_memory;
     json_t *root;
 
     *doc = NULL;
@@ -131,7 +206,11 @@ enum json_status json_parse(struct slice text, struct json_doc **doc, struct jso
         locate(text, (size_t)(nul - text.data), "a NUL byte", where);
         return JSON_INVALID;
     }
-    root = json_loadb(text.data, text.len, DECODE, &error);
+    if (pthread_once(&once, use_our_memory) != 0)
+        return JSON_NO_MEMORY;
+    root = load(text, &error, &no_memory);
+    if (no_memory)
+        return JSON_NO_MEMORY;
     if (root) {
         *doc = (struct json_doc *)root;
         return JSON_OK;
