@@ -56,6 +56,7 @@ step() {
         STEP=
     fi
     if [ "$status" != 0 ]; then
+        show_reports
         printf '\n======== FAILED: %s\n' "$title"
         exit "$status"
     fi
@@ -64,11 +65,14 @@ step() {
 
 # Sanitizers report into files, because a responder's own log is looked at by nobody as long as the tests pass.
 no_reports() {
+    [ -z "$(ls -A "$WORK/reports")" ]
+}
+
+show_reports() {
     local report
     for report in "$WORK/reports"/*; do
         [ ! -e "$report" ] || cat "$report"
     done
-    [ -z "$(ls -A "$WORK/reports")" ]
 }
 
 # Where the kernel spreads mappings more widely than ThreadSanitizer's run-time expects, its programs only start without that spreading.

@@ -335,7 +335,7 @@ The stack is up on $URL. In another terminal:
   . $shown
   curl -H "Authorization: Bearer \$STATUS_TOKEN" \$WAYBILL_URL/status/orders
   curl -H "Authorization: Bearer \$STATUS_TOKEN" "\$WAYBILL_URL/status/orders?tracking_number=CBECUSD123456789"
-  curl -u "\$CROWDSENDER_BASIC" -d @tests/samples/crowdsender/trackingUpdated.json \$WAYBILL_URL/webhooks/crowdsender
+  curl -u "\$CROWDSENDER_BASIC" --data-binary @tests/samples/crowdsender/trackingUpdated.json \$WAYBILL_URL/webhooks/crowdsender
   psql "\$WAYBILL_REPORT_DSN" -c 'TABLE waybill.orders'
 
 A page to look at orders: $URL/status/console (it asks for the token: \$STATUS_TOKEN)
