@@ -38,6 +38,10 @@ LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
 CLI_OBJECTS := $(CLI_SOURCES:%.c=$(BUILD)/%.o)
 UNIT_TESTS := $(UNIT_SOURCES:tests/unit/%.c=$(BUILD)/unit/%)
 
+# One line per file, so that a warning is seen; V=1 shows the commands.
+V ?= 0
+SHOW = $(if $(filter 0,$(V)),@printf '  %-5s %s\n' $(1) $@;)
+
 PROGRAMS := $(CGIBIN)/webhook.fcgi $(CGIBIN)/status.fcgi $(BUILD)/waybill
 
 # ---- building ----
@@ -55,18 +59,18 @@ FORCE:
 
 $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call SHOW,CC)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/libwaybill.a: $(LIB_OBJECTS)
 	@rm -f $@
-	ar rcs $@ $^
+	$(call SHOW,AR)ar rcs $@ $^
 
 $(CGIBIN)/webhook.fcgi $(CGIBIN)/status.fcgi: $(CGIBIN)/%.fcgi: $(BUILD)/cgi-bin/%.o $(BUILD)/libwaybill.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+	$(call SHOW,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 $(BUILD)/waybill: $(CLI_OBJECTS) $(BUILD)/migrations.o $(BUILD)/libwaybill.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+	$(call SHOW,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 # The migrations travel inside the program: `waybill migrate` needs no folder.
 $(BUILD)/migrations.S: $(MIGRATIONS) Makefile
@@ -78,11 +82,11 @@ $(BUILD)/migrations.S: $(MIGRATIONS) Makefile
 	  i=0; while [ $$i -lt $$n ]; do i=$$((i+1)); printf '.quad n%d, t%d, e%d - t%d\n' $$i $$i $$i $$i; done; \
 	  printf '.quad 0, 0, 0\n.section .note.GNU-stack,"",%%progbits\n'; } > $@
 $(BUILD)/migrations.o: $(BUILD)/migrations.S
-	$(CC) -c -o $@ $<
+	$(call SHOW,AS)$(CC) -c -o $@ $<
 
 $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libwaybill.a
 	@mkdir -p $(@D)
-	$(CC) -Itests/unit $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(BUILD)/libwaybill.a $(ALL_LDFLAGS) $(PKG_LIBS) -lcmocka
+	$(call SHOW,TEST)$(CC) -Itests/unit $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(BUILD)/libwaybill.a $(ALL_LDFLAGS) $(PKG_LIBS) -lcmocka
 
 .PHONY: clean
 clean: ## remove what was built (a stack's var/ stays)
@@ -192,6 +196,7 @@ help: ## this list
 		'CC=$(CC)' 'the compiler; CFLAGS, CPPFLAGS, LDFLAGS are added' \
 		'BUILD=$(BUILD)' 'the folder for objects' \
 		'CGIBIN=$(CGIBIN)' 'the folder for webhook.fcgi and status.fcgi' \
+		'V=$(V)' '1: show the commands of the build' \
 		'SANITIZE=$(SANITIZE)' 'for example address,undefined: build with these sanitizers' \
 		'DESTDIR=$(DESTDIR)' 'install, uninstall: put in front of prefix' \
 		'prefix=$(prefix)' 'install, uninstall'
