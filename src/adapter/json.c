@@ -144,23 +144,18 @@ static const char *phrase(enum json_error_code code) {
 }
 
 /*
- * A copy of TEXT whose escapes of U+0000 are escapes of U+FFFD instead. A backslash stands only in
- * strings, so pairs that are skipped from left to right are escapes; where that does not hold, the
- * text is no JSON either way.
+ * A copy of TEXT with U+FFFD escaped in place of U+0000. Where the backslash is itself escaped,
+ * other text changes: that makes no difference to whether it is JSON, nor to where it is not.
  */
 static char *without_nul_escapes(struct slice text) {
-    char *copy = malloc(text.len ? text.len : 1);
+    static const struct slice nul = SLICE("\\u0000"), other = SLICE("\\ufffd");
+    char *copy = malloc(text.len ? text.len : 1), *at = copy;
 
     if (!copy)
         return NULL;
     memcpy(copy, text.data, text.len);
-    for (size_t i = 0; i + 1 < text.len; i++) {
-        if (copy[i] != '\\')
-            continue;
-        if (text.len - i >= 6 && memcmp(copy + i, "\\u0000", 6) == 0)
-            memcpy(copy + i, "\\ufffd", 6);
-        i++;
-    }
+    while ((at = memmem(at, text.len - (size_t)(at - copy), nul.data, nul.len)) != NULL)
+        memcpy(at, other.data, other.len);
     return copy;
 }
 
