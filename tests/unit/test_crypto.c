@@ -70,6 +70,8 @@ static void test_fields(void **state) {
 
 #define TWENTY(x) x x x x x x x x x x x x x x x x x x x x
 
+#define HMAC_EMPTY "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad"
+
 static const struct {
     struct slice key, data;
     const char *digest;
@@ -77,6 +79,8 @@ static const struct {
     /* RFC 4231, cases 1, 2, 3, 6 and 7. */
     {SLICE(TWENTY("\x0b")), SLICE("Hi There"),
      "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"},
+    /* An empty key is a key, not the one before. */
+    {{NULL, 0}, {NULL, 0}, HMAC_EMPTY},
     {SLICE("Jefe"), SLICE("what do ya want for nothing?"),
      "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"},
     {SLICE(TWENTY("\xaa")),
@@ -89,9 +93,6 @@ static const struct {
      SLICE("This is a test using a larger than block-size key and a larger than block-size data. "
            "The key needs to be hashed before being used by the HMAC algorithm."),
      "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2"},
-    /* An empty key is a key, not the one before. */
-    {SLICE(""), SLICE(""), "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad"},
-    {{NULL, 0}, {NULL, 0}, "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad"},
 };
 
 static void test_hmac(void **state) {
@@ -107,7 +108,7 @@ static void test_hmac(void **state) {
         }
     }
     assert_true(crypto_hmac_sha256(SLICE_EMPTY, NULL, 0, digest));
-    assert_digest(digest, hmac_rows[5].digest, 5);
+    assert_digest(digest, HMAC_EMPTY, 0);
 }
 
 static void *hash_often(void *unused) {
@@ -183,6 +184,8 @@ static void test_base64(void **state) {
         /* Wrong lengths and padding. */
         {SLICE("Z"), 9, false, SLICE("")},
         {SLICE("Zm9vY"), 9, false, SLICE("")},
+        {SLICE("A"), 9, false, SLICE("")},
+        {SLICE("Zm9vA"), 9, false, SLICE("")},
         {SLICE("Zg="), 9, false, SLICE("")},
         {SLICE("Zg==="), 9, false, SLICE("")},
         {SLICE("="), 9, false, SLICE("")},

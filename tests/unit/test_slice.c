@@ -192,6 +192,12 @@ static void test_utf8(void **state) {
         CHECK("utf8", i, slice_is_utf8(rows[i].text) == rows[i].valid);
         CHECK("utf8", i, slice_utf8_character(rows[i].text) == rows[i].first);
     }
+    /* Each place of the words that are looked at as a whole. */
+    for (size_t i = 0; i < 24; i++) {
+        char text[24] = "abcdefghabcdefghabcdefg";
+        text[i] = (char)0x80;
+        CHECK("word", i, !slice_is_utf8((struct slice){text, sizeof(text)}));
+    }
     assert_true(slice_is_utf8(SLICE_EMPTY));
     assert_int_equal(slice_utf8_character(SLICE_EMPTY), 0);
 }
