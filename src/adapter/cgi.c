@@ -99,10 +99,9 @@ static void write_answer(struct http_answer *answer) {
     strbuf_init(&head, 64u << 10);
     http_answer_head(answer, &head);
     bool ok = !strbuf_failed(&head) && write_all(strbuf_slice(&head));
-    if (ok && !answer->head && answer->content_type != NULL) {
-        /* A failure means that the server is gone: there is nobody to tell. */
-        ok = write_all(strbuf_slice(&answer->body));
-    }
+    /* A failure means that the server is gone: there is nobody to tell. */
+    ok = ok && write_all(http_answer_body(answer));
+    (void)ok;
     strbuf_free(&head);
     http_answer_free(answer);
 }

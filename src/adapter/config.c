@@ -567,6 +567,8 @@ struct config *config_read(const char *path, struct err *err) {
         return NULL;
     }
     ok = read_file(path, &text, &status, err) && load(l, strbuf_slice(&text), &status, err);
+    if (text.data)
+        explicit_bzero(text.data, text.capacity);
     strbuf_free(&text);
     if (ok)
         return &l->config;
@@ -579,6 +581,8 @@ void config_free(struct config *config) {
 
     if (!l)
         return;
+    if (l->arena)
+        arena_wipe(l->arena); /* it may hold secrets */
     arena_free(l->arena);
     free(l);
 }

@@ -20,12 +20,13 @@
 
 /* Threads at the start; more only while all of them wait for slow peers. */
 #define WORKERS_AT_START 4
-#define WORKER_STACK (8u << 20) /* deep JSON is parsed recursively; untouched pages cost nothing   \
-                                 */
-#define TICK_MS 100             /* how often deadlines and stuck workers are looked at */
-#define READ_TIMEOUT_S 10       /* of one read of a request */
-#define STOP_GRACE_MS 1000      /* at the end, for connections that have not said anything yet */
-#define STOP_LIMIT_MS 10000     /* at the end, for everything */
+#define WORKER_STACK                                                                               \
+    (8u << 20)              /* deep JSON is parsed recursively; untouched pages cost nothing       \
+                             */
+#define TICK_MS 100         /* how often deadlines and stuck workers are looked at */
+#define READ_TIMEOUT_S 10   /* of one read of a request */
+#define STOP_GRACE_MS 1000  /* at the end, for connections that have not said anything yet */
+#define STOP_LIMIT_MS 10000 /* at the end, for everything */
 #define DISCARD_LIMIT (64u << 20)
 
 /* One connection of the web server, and the request on it. Two hold it: the worker that serves it
@@ -115,8 +116,9 @@ static void write_answer(struct connection *connection) {
     if (!strbuf_failed(&head)) {
         /* A failing write means that the web server is gone: there is nobody to tell. */
         FCGX_PutStr(head.data, (int)head.len, connection->request.out);
-        if (!answer->head && answer->content_type != NULL && answer->body.len > 0) {
-            FCGX_PutStr(answer->body.data, (int)answer->body.len, connection->request.out);
+        struct slice body = http_answer_body(answer);
+        if (body.len > 0) {
+            FCGX_PutStr(body.data, (int)body.len, connection->request.out);
         }
     }
     strbuf_free(&head);

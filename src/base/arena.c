@@ -40,6 +40,11 @@ void arena_free(struct arena *arena) {
     free(arena);
 }
 
+void arena_wipe(struct arena *arena) {
+    for (struct block *block = arena->blocks; block; block = block->next)
+        explicit_bzero(block->bytes, block->size);
+}
+
 /* A block that holds SIZE bytes at least. A large piece gets a block of its own behind the one
  * being filled. */
 static struct block *add_block(struct arena *arena, size_t size) {

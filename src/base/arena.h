@@ -15,6 +15,9 @@ struct arena;
 MUST_CHECK struct arena *arena_new(size_t max);
 /* Frees the arena and all that came from it; NULL is allowed. */
 void arena_free(struct arena *arena);
+/* Overwrites all that came from the arena, in a way that no compiler leaves out, before it is
+ * freed: for secrets. */
+void arena_wipe(struct arena *arena);
 /* SIZE zeroed bytes, aligned for any type; NULL when the maximum or the memory is exhausted. */
 MUST_CHECK void *arena_alloc(struct arena *arena, size_t size);
 /* COUNT zeroed elements of SIZE bytes; NULL also when the product overflows. */

@@ -2,7 +2,8 @@
 #ifndef BASE_LIMITS_H
 #define BASE_LIMITS_H
 
-/* Ids, numbers and status words are 1 to this many bytes: a longer one would not fit an index row. */
+/* Ids, numbers and status words are 1 to this many bytes: a longer one would not fit an index row.
+ */
 #define LIMIT_ID 255
 /* A text the sender wrote for people (message, location, name): cut at a character boundary. */
 #define LIMIT_TEXT 4096

@@ -96,12 +96,28 @@ static void test_dup(void **state) {
     arena_free(NULL);
 }
 
+static void test_wipe(void **state) {
+    struct arena *arena = arena_new(100000);
+    struct slice secrets[3];
+    char *large;
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++)
+        assert_true(arena_dup(arena, SLICE_OF("hunter2"), &secrets[i]));
+    large = arena_alloc(arena, 50000); /* a block of its own */
+    assert_non_null(large);
+    large[49999] = 'x';
+    arena_wipe(arena);
+    for (size_t i = 0; i < 3; i++)
+        assert_memory_equal(secrets[i].data, "\0\0\0\0\0\0\0", 7);
+    assert_int_equal(large[49999], 0);
+    arena_free(arena);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pieces),
-        cmocka_unit_test(test_maximum),
-        cmocka_unit_test(test_array),
-        cmocka_unit_test(test_dup),
+        cmocka_unit_test(test_pieces), cmocka_unit_test(test_maximum), cmocka_unit_test(test_array),
+        cmocka_unit_test(test_dup),    cmocka_unit_test(test_wipe),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
