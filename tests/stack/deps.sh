@@ -25,6 +25,7 @@ postgresql-client   program psql
 curl                program curl
 openssl             program openssl
 util-linux          program setpriv
+perl-base           program perl
 '
 LIGHTTPD_PACKAGES='
 lighttpd            program lighttpd

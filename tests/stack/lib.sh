@@ -152,7 +152,7 @@ end_by_signal() {
 
 # Proxies of the environment are not for 127.0.0.1.
 http_status() {
-    curl --noproxy '*' --silent --output /dev/null --max-time 10 --write-out '%{http_code}' "$1" || true
+    curl --noproxy '*' --silent --output /dev/null --max-time 3 --write-out '%{http_code}' "$1" || true
 }
 
 http_ok() {

@@ -4,7 +4,7 @@
 # Copies, because the user who runs them may not be able to reach the checkout, and because a new build must not disturb a running stack.
 programs_copy() {
     local program
-    for program in "$CGIBIN/webhook.fcgi" "$CGIBIN/status.fcgi" "$BUILD/waybill" "$STACK/supervise.sh"; do
+    for program in "$CGIBIN/webhook.fcgi" "$CGIBIN/status.fcgi" "$BUILD/waybill" "$STACK/supervise.sh" "$STACK/listen.pl"; do
         [ -x "$program" ] || die "$program is missing: run make first"
         put "$BIN/${program##*/}" 0755 <"$program"
     done
@@ -12,7 +12,7 @@ programs_copy() {
 
 responder_start() {
     local name=$1
-    WAYBILL_CONFIG=$CONFIG start_daemon "$name" always "$BIN/$name.fcgi" --listen "unix:$SOCKDIR/$name.sock"
+    WAYBILL_CONFIG=$CONFIG LISTEN=$SOCKDIR/$name.sock start_daemon "$name" always "$BIN/$name.fcgi"
 }
 
 responder_stop() {

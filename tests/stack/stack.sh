@@ -28,7 +28,7 @@ LONGEST_SOCKET_PATH=107
 
 settings() {
     # Connection settings of the caller's shell must not lead the stack's own connections astray.
-    unset "${!PG@}" WAYBILL_DSN WAYBILL_CONFIG
+    unset "${!PG@}" WAYBILL_DSN WAYBILL_CONFIG "${!LISTEN@}"
     PORT=${PORT:-8080}
     SERVER=${SERVER:-lighttpd}
     BUILD=${BUILD:-build}

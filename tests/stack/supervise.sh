@@ -3,8 +3,13 @@
 #
 # always: a program that ends, for whatever reason, is started again after a fifth of a second. once: the supervisor ends with it. In both cases there is a
 # parent that collects it: a killed process nobody collects still looks alive, to pg_ctl for one, and not every container's first process collects.
+# With LISTEN=PATH in the environment the program gets a listening socket the way systemd gives one to a service.
 # The program's process id is in FOLDER/run/NAME.child and, while the stack is up, as NAME_PID in FOLDER/run.env. SIGTERM is passed on and ends both.
 set -uo pipefail
+
+if [ -n "${LISTEN:-}" ] && [ -z "${LISTEN_FDS:-}" ]; then
+    exec perl "${0%/*}/listen.pl" "$LISTEN" "$0" "$@"
+fi
 
 mode=$1
 name=$2
@@ -36,13 +41,16 @@ publish() {
     } 9<"$folder/run"
 }
 
-# Should the supervisor be killed outright, the kernel ends a program that is to be supervised always: two of them would quarrel about one socket.
+# Should the supervisor be killed outright, the kernel ends a program that is to be supervised always: its successor needs the place.
 launch=()
 [ "$mode" = once ] || launch=(setpriv --pdeathsig TERM --)
 
 umask 077
 while [ "$stopping" = no ]; do
-    "${launch[@]}" "$@" </dev/null &
+    (
+        [ -z "${LISTEN_FDS:-}" ] || export LISTEN_PID=$BASHPID
+        exec "${launch[@]}" "$@"
+    ) </dev/null &
     child=$!
     # A signal that came before there was a child to pass it on to.
     [ "$stopping" = no ] || pass_on TERM
