@@ -156,7 +156,7 @@ start_everything() {
     choose_socket_folder
     find_postgres
     programs_copy
-    as_user rm -f "$LOG/setup.log"
+    set_logs_aside
     cluster_create
     cluster_configure
     say "starting PostgreSQL"
@@ -171,6 +171,14 @@ start_everything() {
     wait_ready
     run_env_write
     note_stack
+}
+
+# What is shown when something fails is of this start; the logs of the one before are kept as *.log.1.
+set_logs_aside() {
+    local file
+    for file in "$LOG"/*.log; do
+        [ ! -e "$file" ] || as_user mv -f "$file" "$file.1"
+    done
 }
 
 READY_SECONDS=60

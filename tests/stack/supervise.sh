@@ -56,7 +56,8 @@ while [ "$stopping" = no ]; do
     [ "$stopping" = no ] || pass_on TERM
     publish
     # A trapped signal ends `wait` early.
-    status=0
+    wait "$child"
+    status=$?
     while kill -0 "$child" 2>/dev/null; do
         wait "$child"
         status=$?
