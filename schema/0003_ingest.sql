@@ -513,13 +513,26 @@ BEGIN
 END
 $$;
 
--- The document of an order as convergence compares it: without what says when it changed here. Defined with the documents (0004).
+-- A quarantined delivery that is deleted, emptied or understood after all gives its room back.
+CREATE FUNCTION waybill_data.release_quarantine() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF TG_OP = 'DELETE' OR NEW.outcome <> 'quarantined' OR NEW.body IS NULL THEN
+        UPDATE waybill_data.quarantine_usage u SET bytes = u.bytes - OLD.body_bytes WHERE u.source = OLD.source;
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER release_quarantine AFTER DELETE OR UPDATE OF outcome, body ON waybill_data.deliveries
+    FOR EACH ROW WHEN (OLD.outcome = 'quarantined' AND OLD.body IS NOT NULL)
+    EXECUTE FUNCTION waybill_data.release_quarantine();
 
 -- Derives one order again from the changes of all its deliveries. The caller holds the order's lock since before it read them. True when the document changed; if not, version
 -- and updated_at stay, so pollers are not disturbed.
 CREATE FUNCTION waybill_data.rebuild_order(
     the_order uuid, orders waybill_data.order_in[], boxes waybill_data.box_in[], events waybill_data.event_in[],
-    documents waybill_data.document_in[], order_changes waybill_data.order_change_in[])
+    documents waybill_data.document_in[], order_changes waybill_data.order_change_in[], manifests waybill_data.manifest_in[])
 RETURNS boolean LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_generic_plan
@@ -548,8 +561,8 @@ BEGIN
         box_list_key = '', box_list = NULL, box_list_at = NULL, version = 0
     WHERE order_key = the_order;
 
-    PERFORM waybill_data.apply(array_fill(true, ARRAY[(SELECT max(i.ordinal) FROM unnest(orders) i)]), orders, boxes, events, documents,
-                               order_changes, NULL);
+    PERFORM waybill_data.apply(array_fill(true, ARRAY[(SELECT COALESCE(max(i.ordinal), 0) FROM unnest(orders) i)]), orders, boxes, events,
+                               documents, order_changes, manifests);
     UPDATE waybill_data.boxes b SET
         tracking_url_template = templates -> b.box_key::text ->> 0,
         tracking_url_template_key = decode(templates -> b.box_key::text ->> 1, 'hex')

@@ -3,6 +3,7 @@
 #include "adapter/json.h"
 #include "base/hex.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "engine/batch.h"
 
 #include <stdlib.h>
@@ -536,6 +537,11 @@ struct ingest *ingest_new(const struct settings *settings, struct err *err) {
         return NULL;
     }
     ingest->settings = settings;
+    if (settings->spool.len > 0) {
+        log_text(LOG_WARN,
+                 "spool is not used by this release: a database outage is answered with 503",
+                 SLICE_EMPTY);
+    }
     struct batch_options options = {
         .committers = settings->connections,
         .max_jobs = settings->max_in_flight,

