@@ -181,7 +181,7 @@ def test_a_rebuild_repairs_keys_that_no_document_shows(processes: TwoProcesses, 
 
 def test_a_history_of_the_order_that_is_gone_comes_back(processes: TwoProcesses, reference: State, database: Database) -> None:
     database.owner.execute("DELETE FROM waybill_data.order_changes")
-    assert rebuild(processes)["changed"] > 0
+    rebuild(processes)
     assert database.state() == reference
 
 

@@ -1,0 +1,89 @@
+"""All events of all sets in random order, and who follows along."""
+
+from __future__ import annotations
+
+from random import Random
+from threading import Thread
+from typing import Callable, Iterator
+
+from event_facts import Event, Json
+from event_sets import SETS
+from two_processes import Post
+from waybill_client import StatusClient
+
+
+def all_events() -> list[Event]:
+    return [event for one in SETS for event in one.events]
+
+
+def with_resends(events: list[Event], random: Random) -> list[Post]:
+    """Shuffled, some of them several times, each to any of the processes."""
+    copies = [copy for event in events for copy in (event, *(event.resend(random) for _ in range(random.choice((0, 0, 1, 2)))))]
+    random.shuffle(copies)
+    return [(random.randrange(2), event) for event in copies]
+
+
+def in_random_steps(posts: list[Post], random: Random) -> Iterator[list[Post]]:
+    """From a few at a time to all that there are."""
+    most = random.choice((8, 64, len(posts)))
+    while posts:
+        size = random.randrange(1, most + 1)
+        yield posts[:size]
+        posts = posts[size:]
+
+
+class Background:
+    """Does something again and again in a thread of its own, and once more after it is told to stop."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self._work = work
+        self._wanted = True
+        self._failure: BaseException | None = None
+        self._thread = Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            wanted = True
+            while wanted:
+                wanted = self._wanted
+                self._work()
+        except BaseException as failure:  # told to whoever stops it
+            self._failure = failure
+
+    def stop(self) -> None:
+        self._wanted = False
+        self._thread.join()
+        if self._failure:
+            raise self._failure
+
+    def __enter__(self) -> Background:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+class Follower:
+    """Reads the change feed on from where it began, and remembers all it was told."""
+
+    def __init__(self, status: StatusClient) -> None:
+        self._status = status
+        self._cursor = status.json("/changes", {"after": "latest"})["next_cursor"]
+        self.documents: list[Json] = []
+
+    def read_on(self) -> None:
+        more = True
+        while more:
+            page = self._status.json("/changes", {"after": self._cursor, "limit": 20})
+            self.documents += page["orders"]
+            self._cursor, more = page["next_cursor"], page["has_more"]
+
+    def newest(self) -> dict[str, Json]:
+        """The last that was told of each order; each time it was told, its version was greater."""
+        last: dict[str, Json] = {}
+        for document in self.documents:
+            name = f"{document['source']} {document['id']}"
+            assert name not in last or document["version"] > last[name]["version"], (name, last[name]["version"], document["version"])
+            last[name] = document
+        return last

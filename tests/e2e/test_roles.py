@@ -1,0 +1,342 @@
+"""What each database role can do, told by the database itself: nothing but its own part, whatever it tries."""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Iterator
+
+import psycopg
+import pytest
+
+import waybill_client as client
+from waybill_stack import CHECKOUT, Stack
+
+SCHEMAS = ("waybill", "waybill_audit", "waybill_data")
+ROLES = ("waybill_ingest", "waybill_status", "waybill_report", "waybill_audit")
+READERS = ("waybill_report", "waybill_audit")
+
+VIEWS = (
+    "waybill.orders", "waybill.boxes", "waybill.tracking_events", "waybill.order_changes", "waybill.manifests", "waybill.deliveries",
+    "waybill.suspected_gaps",
+)
+AUDIT_VIEWS = ("waybill_audit.recipients", "waybill_audit.documents", "waybill_audit.messages", "waybill_audit.deliveries")
+TYPES = {
+    "uuid": ("order_key", "box_key", "delivery_id"), "text[]": ("attention",), "boolean": ("live", "conflict", "was_delayed"),
+    "timestamp with time zone": ("status_at", "occurred_at", "received_at", "updated_at", "submitted_at"), "date": ("estimated_delivery_date",),
+    "bytea": ("body",), "jsonb": ("headers", "destination"), "text": ("status", "field", "previous_value", "new_value"),
+}
+
+
+# ---- asking as a role ----
+
+
+def dsn_of(stack: Stack, role: str) -> str:
+    """The readers' stand in run.env, the programs' in their configuration."""
+    if role in READERS:
+        return stack.env[f"{role.upper()}_DSN"]
+    name = role.removeprefix("waybill_") + "_dsn"
+    found = re.search(rf'\b{name}\s*=\s*"([^"]*)"', stack.config.read_text())
+    assert found, f"no {name} in the configuration"
+    return found.group(1)
+
+
+@contextmanager
+def connected_as(stack: Stack, role: str) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(dsn_of(stack, role), autocommit=True) as connection:
+        # Only a default, which everybody may change: what follows must fail for want of a privilege.
+        connection.execute("SET default_transaction_read_only = off")
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def catalog(stack: Stack) -> Iterator[psycopg.Connection[Any]]:
+    """As the schema's owner."""
+    with psycopg.connect(stack.env["WAYBILL_DSN"], autocommit=True) as connection:
+        yield connection
+
+
+def names(connection: psycopg.Connection[Any], sql: str, *parameters: object) -> set[str]:
+    return {row[0] for row in connection.execute(sql, parameters)}
+
+
+OUR_RELATIONS = "pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = ANY (%s)"
+OUR_FUNCTIONS = "pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = ANY (%s)"
+
+
+# ---- privileges, each against the whole catalog ----
+
+RELATIONS_OF = {"waybill_ingest": set(), "waybill_status": set(), "waybill_report": set(VIEWS), "waybill_audit": set(VIEWS) | set(AUDIT_VIEWS)}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_reads_its_views_and_writes_nothing(catalog: psycopg.Connection[Any], role: str) -> None:
+    readable = names(
+        catalog, f"SELECT n.nspname || '.' || c.relname FROM {OUR_RELATIONS} AND c.relkind IN ('r', 'p', 'v', 'm', 'f')"
+        " AND (has_table_privilege(%s, c.oid, 'SELECT') OR has_any_column_privilege(%s, c.oid, 'SELECT'))", list(SCHEMAS), role, role)
+    assert readable == RELATIONS_OF[role]
+    writable = names(
+        catalog, f"SELECT n.nspname || '.' || c.relname FROM {OUR_RELATIONS} AND c.relkind IN ('r', 'p', 'v', 'm', 'f')"
+        " AND (has_table_privilege(%s, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')"
+        " OR has_any_column_privilege(%s, c.oid, 'INSERT, UPDATE, REFERENCES'))", list(SCHEMAS), role, role)
+    sequences = names(
+        catalog, f"SELECT c.relname FROM {OUR_RELATIONS}"
+        " AND CASE c.relkind WHEN 'S' THEN has_sequence_privilege(%s, c.oid, 'USAGE, SELECT, UPDATE') END", list(SCHEMAS), role)
+    assert writable | sequences == set()
+
+
+# What must never be within reach of the role that only reads for the status endpoint.
+WRITING_FUNCTIONS = {"ingest", "apply", "roll_up", "rebuild_order"}
+
+
+def executable(catalog: psycopg.Connection[Any], role: str) -> set[str]:
+    return names(catalog, f"SELECT p.proname FROM {OUR_FUNCTIONS} AND has_function_privilege(%s, p.oid, 'EXECUTE')", list(SCHEMAS), role)
+
+
+def test_ingest_executes_one_function(catalog: psycopg.Connection[Any]) -> None:
+    assert executable(catalog, "waybill_ingest") == {"ingest"}
+
+
+def test_status_executes_functions_that_only_read(catalog: psycopg.Connection[Any]) -> None:
+    mine = executable(catalog, "waybill_status")
+    assert mine and not mine & WRITING_FUNCTIONS
+    volatile = names(catalog, f"SELECT p.proname FROM {OUR_FUNCTIONS} AND p.provolatile = 'v'", list(SCHEMAS))
+    assert not mine & volatile
+
+
+@pytest.mark.parametrize("role", READERS)
+def test_readers_execute_nothing(catalog: psycopg.Connection[Any], role: str) -> None:
+    assert executable(catalog, role) == set()
+
+
+SCHEMAS_OF = {
+    "waybill_ingest": {"waybill_data"}, "waybill_status": {"waybill_data"}, "waybill_report": {"waybill"},
+    "waybill_audit": {"waybill", "waybill_audit"},
+}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_enters_its_schemas_and_creates_in_none(catalog: psycopg.Connection[Any], role: str) -> None:
+    entered = names(catalog, "SELECT nspname FROM pg_namespace WHERE nspname = ANY (%s) AND has_schema_privilege(%s, oid, 'USAGE')",
+                    list(SCHEMAS), role)
+    assert entered == SCHEMAS_OF[role]
+    assert names(catalog, "SELECT nspname FROM pg_namespace WHERE has_schema_privilege(%s, oid, 'CREATE')", role) == set()
+    assert names(catalog, "SELECT datname FROM pg_database WHERE datname = current_database() AND has_database_privilege(%s, oid, 'CREATE, TEMP')",
+                 role) == set()
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_has_no_other_powers(catalog: psycopg.Connection[Any], role: str) -> None:
+    powers = "rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls"
+    assert names(catalog, f"SELECT rolname FROM pg_roles WHERE rolname = %s AND ({powers})", role) == set()
+    assert names(catalog, "SELECT rolname FROM pg_roles WHERE rolname <> %s AND pg_has_role(%s, oid, 'MEMBER')", role, role) == set()
+
+
+# ---- the same, tried ----
+
+# By every role, for want of a privilege.
+FORBIDDEN = {
+    "read orders": "SELECT * FROM waybill_data.orders",
+    "read bodies": "SELECT body FROM waybill_data.deliveries",
+    "read shown boxes": "SELECT * FROM waybill_data.shown_boxes",
+    "write orders": "UPDATE waybill_data.orders SET status = 'failed'",
+    "delete": "DELETE FROM waybill_data.deliveries",
+    "truncate": "TRUNCATE waybill_data.feed",
+    "draw positions": "SELECT nextval('waybill_data.feed_position')",
+    "roll up": "SELECT waybill_data.roll_up('{}', '{}')",
+    "rebuild": "SELECT waybill_data.comparable_document(gen_random_uuid())",
+    "temporary table": "CREATE TEMPORARY TABLE mine (it integer)",
+    "temporary table by SELECT": "SELECT 1 AS it INTO TEMPORARY mine",
+    "table in public": "CREATE TABLE public.mine (it integer)",
+    "function in public": "CREATE FUNCTION public.mine() RETURNS integer LANGUAGE sql RETURN 1",
+    "view in waybill": "CREATE VIEW waybill.mine AS SELECT 1 AS it",
+    "schema": "CREATE SCHEMA mine",
+    "new large object": "SELECT lo_create(0)",
+    "large object of bytes": "SELECT lo_from_bytea(0, 'x')",
+    "become the owner": "SET ROLE waybill_owner",
+    "grant": "GRANT waybill_owner TO CURRENT_USER",
+    "read a file": "SELECT pg_read_file('postgresql.conf')",
+    "run a program": "COPY (SELECT 1) TO PROGRAM 'true'",
+    "lift a limit": "ALTER ROLE CURRENT_USER CONNECTION LIMIT -1",
+    "read passwords": "SELECT rolpassword FROM pg_authid",
+}
+# Readers may look at their own views only.
+FORBIDDEN_VIEWS = {
+    "waybill_ingest": (*VIEWS, *AUDIT_VIEWS), "waybill_status": (*VIEWS, *AUDIT_VIEWS), "waybill_report": tuple(AUDIT_VIEWS), "waybill_audit": (),
+}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_what_is_forbidden_fails(stack: Stack, role: str) -> None:
+    statements = {**FORBIDDEN, **{view: f"SELECT * FROM {view}" for view in FORBIDDEN_VIEWS[role]}}
+    with connected_as(stack, role) as connection:
+        allowed = [name for name, sql in statements.items() if not is_refused(connection, sql)]
+    assert allowed == []
+
+
+def is_refused(connection: psycopg.Connection[Any], sql: str) -> bool:
+    try:
+        with connection.transaction(force_rollback=True):
+            connection.execute(sql)
+    except psycopg.errors.InsufficientPrivilege:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_large_object_function_is_refused(catalog: psycopg.Connection[Any], role: str) -> None:
+    """All of them: one that is left is enough to store something."""
+    functions = "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace" \
+        r" AND (proname LIKE 'lo\_%%' OR proname IN ('loread', 'lowrite')) AND has_function_privilege(%s, oid, 'EXECUTE')"
+    assert names(catalog, functions, role) == set()
+
+
+@pytest.mark.parametrize("role", READERS)
+def test_readers_see_all_of_their_views(stack: Stack, role: str) -> None:
+    with connected_as(stack, role) as connection:
+        for view in RELATIONS_OF[role]:
+            connection.execute(f"SELECT * FROM {view} LIMIT 1")
+
+
+@pytest.mark.parametrize("role", READERS)
+def test_readers_have_limits(stack: Stack, catalog: psycopg.Connection[Any], role: str) -> None:
+    with psycopg.connect(dsn_of(stack, role)) as connection:
+        ((seconds,),) = connection.execute("SELECT extract(epoch FROM current_setting('statement_timeout')::interval)").fetchall()
+    ((limit,),) = catalog.execute("SELECT rolconnlimit FROM pg_roles WHERE rolname = %s", (role,)).fetchall()
+    assert 0 < seconds <= 3600 and limit > 0
+
+
+# ---- the schema itself ----
+
+
+def test_public_has_no_part_in_anything(catalog: psycopg.Connection[Any]) -> None:
+    # Without an access list the built-in default holds: everybody may execute a function.
+    functions = f"SELECT p.oid::regprocedure::text FROM {OUR_FUNCTIONS}" \
+        " AND (p.proacl IS NULL OR EXISTS (SELECT FROM aclexplode(p.proacl) a WHERE a.grantee = 0))"
+    relations = f"SELECT c.relname FROM {OUR_RELATIONS} AND EXISTS (SELECT FROM aclexplode(c.relacl) a WHERE a.grantee = 0)"
+    schemas = "SELECT nspname FROM pg_namespace WHERE nspname = ANY (%s) AND EXISTS (SELECT FROM aclexplode(nspacl) a WHERE a.grantee = 0)"
+    for sql in (functions, relations, schemas):
+        assert names(catalog, sql, list(SCHEMAS)) == set()
+
+
+def test_a_function_of_a_later_migration_is_nobodys(catalog: psycopg.Connection[Any]) -> None:
+    with catalog.transaction(force_rollback=True):
+        catalog.execute("CREATE FUNCTION waybill_data.of_tomorrow() RETURNS integer LANGUAGE sql RETURN 1")
+        assert [role for role in ROLES if "of_tomorrow" in executable(catalog, role)] == []
+
+
+def test_the_owner_owns_everything(catalog: psycopg.Connection[Any]) -> None:
+    owner = " AND pg_get_userbyid({}) <> 'waybill_owner'"
+    assert names(catalog, f"SELECT c.relname FROM {OUR_RELATIONS}" + owner.format("c.relowner"), list(SCHEMAS)) == set()
+    assert names(catalog, f"SELECT p.proname FROM {OUR_FUNCTIONS}" + owner.format("p.proowner"), list(SCHEMAS)) == set()
+    assert names(catalog, "SELECT nspname FROM pg_namespace WHERE nspname = ANY (%s)" + owner.format("nspowner"), list(SCHEMAS)) == set()
+    assert names(catalog, "SELECT rolname FROM pg_roles WHERE rolname = 'waybill_owner' AND rolsuper") == set()
+
+
+def test_nothing_is_in_public(catalog: psycopg.Connection[Any]) -> None:
+    kinds = {"pg_class": "relnamespace", "pg_proc": "pronamespace", "pg_type": "typnamespace", "pg_operator": "oprnamespace"}
+    for table, column in kinds.items():
+        assert names(catalog, f"SELECT oid::text FROM {table} WHERE {column} = 'public'::regnamespace") == set(), table
+
+
+def test_functions_do_not_depend_on_the_callers_search_path(catalog: psycopg.Connection[Any]) -> None:
+    """The body is parsed once and for all, or the path is pinned to where nobody can create anything, with pg_temp last."""
+    loose = names(catalog, f"SELECT p.oid::regprocedure::text FROM {OUR_FUNCTIONS} AND p.prosqlbody IS NULL"
+                  " AND NOT COALESCE('search_path=pg_catalog, pg_temp' = ANY (p.proconfig), false)", list(SCHEMAS))
+    assert loose == set()
+
+
+def test_only_what_a_program_calls_runs_as_the_owner(catalog: psycopg.Connection[Any]) -> None:
+    definers = names(catalog, f"SELECT p.proname FROM {OUR_FUNCTIONS} AND p.prosecdef", list(SCHEMAS))
+    assert definers == executable(catalog, "waybill_ingest") | executable(catalog, "waybill_status")
+
+
+@pytest.mark.parametrize("view", [*VIEWS, *AUDIT_VIEWS])
+def test_a_view_has_comments_everywhere_and_a_barrier(catalog: psycopg.Connection[Any], view: str) -> None:
+    columns = {name: (kind, comment) for name, kind, comment in catalog.execute(
+        "SELECT attname, format_type(atttypid, atttypmod), col_description(attrelid, attnum) FROM pg_attribute"
+        " WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped", (view,))}
+    assert [name for name, (_, comment) in columns.items() if not comment] == []
+    assert [(name, columns[name][0]) for kind, those in TYPES.items() for name in those if name in columns and columns[name][0] != kind] == []
+    ((comment, options),) = catalog.execute(
+        "SELECT obj_description(oid, 'pg_class'), reloptions FROM pg_class WHERE oid = %s::regclass", (view,)).fetchall()
+    assert comment and options and "security_barrier=true" in options
+
+
+def test_there_are_no_views_beside_these(catalog: psycopg.Connection[Any]) -> None:
+    found = names(catalog, f"SELECT n.nspname || '.' || c.relname FROM {OUR_RELATIONS} AND c.relkind <> 'i'", ["waybill", "waybill_audit"])
+    assert found == set(VIEWS) | set(AUDIT_VIEWS)
+
+
+# ---- personal data ----
+
+# Members of the senders' documents whose values are about people, or for people, or link to papers with people's names.
+PERSONAL_MEMBERS = (
+    "name", "surnames", "first_name", "last_name", "company", "company_title", "street", "street1", "street2", "address1", "address2",
+    "details", "email", "phone", "signature", "proofOfDelivery", "reason", "message", "raw", "uri", "label_url", "google_maps_link", "banner_url",
+)
+# Shorter ones are found by chance in what is not personal.
+SHORTEST_TELLING = 6
+
+
+def personal_values(value: Any, inside: bool = False) -> set[str]:
+    if isinstance(value, dict):
+        return {one for key, member in value.items() for one in personal_values(member, inside or key == "phone" or key in PERSONAL_MEMBERS)}
+    if isinstance(value, list):
+        return {one for member in value for one in personal_values(member, inside)}
+    return {value} if inside and isinstance(value, str) and len(value) >= SHORTEST_TELLING else set()
+
+
+# Members called "name" that are no names of people.
+NOT_PERSONAL = {"Colissimo", "shipment_notify", "order_notify", "stock_notify", "Origin scan"}
+
+
+def samples() -> list[tuple[str, Any]]:
+    paths = sorted(Path(CHECKOUT, "tests", "samples").glob("*/*.json"))
+    return [(path.parent.name, json.loads(path.read_text())) for path in paths]
+
+
+def misplaced() -> list[tuple[str, Any]]:
+    """Personal data where none is expected: what cannot be understood must not show it either."""
+    name = "Zenobia Quillfeather, Kobaltweg 17"
+    order = client.uid("order-")
+    return [
+        ("crowdsender", client.destination_updated(order, name)),
+        ("crowdsender", client.send_date_updated(order, name)),
+        ("crowdsender", client.crowdsender_event("addressLabelPrinted", order, client.recipient())),
+        ("crossborderly", client.crossborderly_event("parcel.signed", {"trackingNumber": client.uid("CB"), "signature": name})),
+        ("swiftpod", client.swiftpod_event("shipment_notify", {"id": {"name": name}, "address": {"name": name}})),
+        ("shipup", client.shipup_event("tracker.new", client.tracker(client.number(), "delivered", [client.scan("delivered")], id={"name": name}))),
+    ]
+
+
+def ordinary() -> list[tuple[str, Any]]:
+    order, parcel = client.uid("order-"), client.uid("CB")
+    return [
+        ("crowdsender", client.destination_updated(order, previous=client.recipient(city="Ulm"))),
+        ("crowdsender", client.tracking_updated(order, "B1", "generated label", **client.label(client.uid("TRK")))),
+        ("crossborderly", client.delivered(parcel)),
+        ("crossborderly", client.exception(parcel)),
+        ("shipup", client.shipup_event("tracker.events.new", client.tracker(client.number(), "delivered", [client.scan("delivered")]))),
+        ("swiftpod", client.shipment_notify(client.number(), [client.tracked(client.uid("1Z"), "delivered", {"item": 1})])),
+    ]
+
+
+def test_reports_show_no_personal_data(stack: Stack) -> None:
+    telling = set(client.PERSONAL)
+    for source, document in samples() + ordinary() + misplaced():
+        assert stack.sender(source).post(document).status == 200
+        telling |= personal_values(document)
+    telling -= NOT_PERSONAL
+    assert {"Zenobia", "xxxxxx@gmail.com", "M. García", "4736 Phillips Rice Rd", "1, rue de Rivoli", "https://jjkdjk.label.pdf"} <= telling
+    texts = "\n".join(text for view in VIEWS for text in texts_of(stack, "waybill_report", view))
+    assert "München" in texts, "the events have come"
+    assert [value for value in telling if value in texts] == []
+
+
+def texts_of(stack: Stack, role: str, view: str) -> list[str]:
+    """Every value of every row, as people read it."""
+    with connected_as(stack, role) as connection:
+        return [text for (text,) in connection.execute(f"SELECT string_agg(e.value, ' ') FROM {view} v, jsonb_each_text(to_jsonb(v)) e GROUP BY v")]
