@@ -59,7 +59,8 @@ struct server {
     atomic_size_t reading;     /* workers that wait for a peer's bytes */
     atomic_size_t connections; /* open, of which */
     atomic_size_t idle;        /* kept between requests */
-    atomic_bool stopping;
+    atomic_bool stopping;      /* no connection is kept any more */
+    atomic_bool closed;        /* no request is begun any more */
 
     pthread_mutex_t lock; /* the two lists and every connection's holders, answered, parked */
     struct connection *parked_first, *parked_last;
@@ -371,6 +372,12 @@ static void serve_request(struct connection *connection) {
         connection->served_before = false;
     }
     size_t in_hand = atomic_fetch_add(&server->in_flight, 1) + 1;
+    if (atomic_load(&server->closed)) {
+        /* Counted first, looked after: whoever closes either sees this request or stops it here. */
+        close_connection(connection);
+        atomic_fetch_sub(&server->in_flight, 1);
+        return;
+    }
 
     /* FCGX_Accept_r() first finishes a request that is still open: with keepConnection it leaves
      * the descriptor alone. */
@@ -549,15 +556,20 @@ static void run_until_signal(struct server *server, int signal_fd) {
 }
 
 /* Waits until no request is in hand; connections that never said anything get a little time to do
- * so. */
-static void run_to_end(struct server *server) {
+ * so. False when requests are left. */
+static bool run_to_end(struct server *server) {
     int64_t begin = monotonic_ms();
     for (;;) {
         int64_t waited = monotonic_ms() - begin;
         size_t silent = atomic_load(&server->connections) - atomic_load(&server->idle);
-        if (waited > STOP_LIMIT_MS ||
-            (atomic_load(&server->in_flight) == 0 && (silent == 0 || waited > STOP_GRACE_MS))) {
-            return;
+        if (silent == 0 || waited > STOP_GRACE_MS) {
+            atomic_store(&server->closed, true);
+        }
+        if (atomic_load(&server->closed) && atomic_load(&server->in_flight) == 0) {
+            return true;
+        }
+        if (waited > STOP_LIMIT_MS) {
+            return false;
         }
         poll(NULL, 0, 5);
         tick(server);
@@ -601,7 +613,10 @@ bool fcgi_serve(const struct fcgi_options *options, struct err *err) {
     ring(server.stop_fd);
     pthread_join(acceptor, NULL);
     atomic_store(&server.stopping, true);
-    run_to_end(&server);
+    if (!run_to_end(&server)) {
+        /* A worker may still use what the caller would free. */
+        _exit(EXIT_SUCCESS);
+    }
     if (add_event(&server, server.wake_fd, &server.wake_fd)) {
         ring(server.wake_fd);
     }

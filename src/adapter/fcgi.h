@@ -28,7 +28,9 @@ struct fcgi_options {
 /*
  * Serves until SIGTERM or SIGUSR1, then takes no more connections, finishes the requests in hand
  * and returns true. All signals must be blocked in every thread before the call
- * (fcgi_block_signals() in main, first). False with ERR_SYSTEM when it cannot start.
+ * (fcgi_block_signals() in main, first). Requests that are still in hand 15 seconds after the
+ * signal are cut: the process ends there, with exit code 0. False with ERR_SYSTEM when it cannot
+ * start.
  */
 MUST_CHECK bool fcgi_serve(const struct fcgi_options *options, struct err *err);
 
