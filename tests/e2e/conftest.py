@@ -16,16 +16,16 @@ class Stacks:
         self._shared: dict[str, Stack] = {}
         self._extras: dict[str, ExtraSources] = {}
 
-    def start(self, server: str = "lighttpd", samples: bool = False) -> Stack:
-        """A stack of one's own."""
-        stack = Stack(server, samples)
+    def make(self, server: str = "lighttpd") -> Stack:
+        """A stack of one's own, not yet up."""
+        stack = Stack(server)
         self._started.append(stack)
-        return stack.up()
+        return stack
 
     def __call__(self, server: str) -> Stack:
         """The session's stack behind SERVER. Tests share it: each keeps to random ids."""
         if server not in self._shared:
-            stack = self.start(server)
+            stack = self.make(server).up()
             self._extras[server] = ExtraSources(stack).add()
             self._shared[server] = stack
         return self._shared[server]
@@ -79,7 +79,7 @@ def each_stack(stacks: Stacks, request: pytest.FixtureRequest) -> Stack:
 @pytest.fixture
 def own_stack(stacks: Stacks) -> Iterator[Stack]:
     """A stack for one test that leaves nothing as it was."""
-    stack = stacks.start()
+    stack = stacks.make().up()
     yield stack
     stacks.remove(stack)
 

@@ -158,6 +158,8 @@ VARIABLES: dict[str, tuple[dict[str, str | None], int]] = {
     "an empty PATH_INFO": ({"PATH_INFO": ""}, 200),
     "another mount": ({"SCRIPT_NAME": "/shop/hooks", "REQUEST_URI": "/shop/hooks/crossborderly"}, 200),
     "another mount, no PATH_INFO": ({"SCRIPT_NAME": "/a/b", "REQUEST_URI": "/a/b/crossborderly?x=1", "PATH_INFO": None}, 200),
+    # As mod_proxy_fcgi has it unless told otherwise.
+    "the whole path in SCRIPT_NAME": ({"SCRIPT_NAME": "/hooks/crossborderly", "REQUEST_URI": "/hooks/crossborderly", "PATH_INFO": None}, 200),
     "no REQUEST_URI": ({"REQUEST_URI": None}, 200),
     "no path at all": ({"REQUEST_URI": None, "PATH_INFO": None, "SCRIPT_NAME": None}, 404),
     "no method": ({"REQUEST_METHOD": None}, 405),

@@ -100,10 +100,3 @@ def test_the_status_endpoint(apache: Stack) -> None:
     assert client.get("/orders", method="POST").status == 405
     assert [found["id"] for found in client.lookup(tracking_number=tracking)] == [tracking]
     assert wb.StatusClient(apache.site, None, "/cgi/status").get(path).status == 401
-
-
-def test_without_a_database(apache: Stack) -> None:
-    with apache.database_stopped():
-        answer = post(apache, new_event())
-        assert answer.status in (200, 503) and answer.outcome in ((503, None), (200, "spooled")), answer
-        assert post(apache, wb.encode(wb.URL_CHECK), "shipup").outcome == (200, "ignored")

@@ -6,6 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Callable, Iterator
 
+import psycopg
 import pytest
 
 import waybill_client as wb
@@ -13,7 +14,7 @@ from conftest import Stacks
 from extra_sources import ExtraSources
 from http_plain import Answer
 from waiting import wait_until
-from waybill_stack import SERVERS, Stack, set_option
+from waybill_stack import RESPONDERS, SERVERS, Stack, set_option
 
 # The promise is 5 s; the rest is for the machine that runs the tests.
 ANSWER_SECONDS = 5.0 + 1.0
@@ -117,6 +118,49 @@ def test_too_many_requests_in_hand(without_spool: Callable[[str], Stack]) -> Non
     quick = [seconds for _, seconds in results if seconds < 2.0]
     assert len(quick) >= 10, sorted(seconds for _, seconds in results)
     wait_until(lambda: sender.post(wb.status_changed(wb.uid("T"), "IN_TRANSIT")).outcome == (200, "applied"), "it takes events again")
+
+
+def test_too_many_bytes_in_hand(without_spool: Callable[[str], Stack]) -> None:
+    """The same for bodies: one of these fits, two do not."""
+    stack = without_spool("lighttpd")
+    sender = stack.sender("crossborderly")
+
+    def post(_: int) -> tuple[Answer, float]:
+        return timed(lambda: sender.post(wb.status_changed(wb.uid("T"), "IN_TRANSIT", padding="x" * 700_000)))
+
+    with stack.configured(lambda text: set_option(text, "webhook", "max_buffered", '"1MiB"')):
+        with stack.database_frozen(), ThreadPoolExecutor(4) as pool:
+            results = list(pool.map(post, range(4)))
+        wait_until(lambda: post(0)[0].outcome == (200, "applied"), "it takes long events again")
+    for answer, _ in results:
+        assert_unavailable(answer)
+    assert len([seconds for _, seconds in results if seconds < 2.0]) == 3, results
+
+
+@pytest.mark.parametrize("setting", ["fsync", "full_page_writes"])
+@pytest.mark.parametrize("name", RESPONDERS)
+def test_a_database_that_forgets_is_not_ready(stack: Stack, setting: str, name: str) -> None:
+    with psycopg.connect(stack.env["WAYBILL_SUPERUSER_DSN"], autocommit=True) as connection:
+        connection.execute(f"ALTER SYSTEM SET {setting} = off")
+        try:
+            connection.execute("SELECT pg_reload_conf()")
+            wait_until(lambda: stack.health(name, "readyz").status == 503, "readyz says so")
+            known = {"Authorization": f"Bearer {stack.env['STATUS_TOKEN']}"}
+            assert setting.encode() in wb.check_answer(stack.health(name, "readyz", known)).body
+        finally:
+            connection.execute(f"ALTER SYSTEM RESET {setting}")
+            connection.execute("SELECT pg_reload_conf()")
+    stack.wait_ready()
+
+
+def test_plain_cgi_without_a_database(without_spool: Callable[[str], Stack]) -> None:
+    stack = without_spool("apache")
+    signed, checked = (stack.sender(source, mount="/cgi/webhooks") for source in ("crossborderly", "shipup"))
+    body = wb.encode(wb.status_changed(wb.uid("T"), "IN_TRANSIT"))
+    with stack.database_stopped():
+        assert_unavailable(signed.post(body))
+        assert checked.post(wb.URL_CHECK).outcome == (200, "ignored")
+    assert signed.post(body).outcome == (200, "applied")
 
 
 def test_the_quarantine_has_its_share_of_room(stack: Stack, extras: ExtraSources) -> None:

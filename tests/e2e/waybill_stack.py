@@ -43,23 +43,27 @@ def free_port() -> int:
                 return port
 
 
-def make(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Runs make on its own, also when a make runs the tests. What selects the build (BUILD, CC, …) passes through the environment.
+def make_command(*arguments: str) -> list[str]:
+    return ["make", "--no-print-directory", "-C", str(CHECKOUT), *arguments]
 
-    Its output goes to a pipe: make only returns here when nobody holds that any more.
-    """
-    environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+
+def make_environment() -> dict[str, str]:
+    """What selects the build (BUILD, CC, …) passes through; a make that runs the tests has no part in the makes that they run."""
+    return {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+
+
+def make(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Its output goes to a pipe: this only returns when nobody holds that any more."""
     return subprocess.run(
-        ["make", "--no-print-directory", "-C", str(CHECKOUT), *arguments], env=environment, stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=MAKE_SECONDS)
+        make_command(*arguments), env=make_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, timeout=MAKE_SECONDS)
 
 
 class Stack:
     """One stack in a folder of its own, which goes away with it."""
 
-    def __init__(self, server: str = "lighttpd", samples: bool = False) -> None:
+    def __init__(self, server: str = "lighttpd") -> None:
         self.server = server
-        self.samples = samples
         self._base = Path(tempfile.mkdtemp(prefix="waybill-e2e-"))
         # Started by root, the stack runs as another user, who must get there.
         self._base.chmod(0o755)
@@ -72,13 +76,21 @@ class Stack:
         """Tries another port when somebody was quicker; anything else that fails is a failure."""
         for _ in range(5):
             self.port = free_port()
-            self.last_output = self.make("up", f"PORT={self.port}", f"SERVER={self.server}", f"SAMPLES={int(self.samples)}")
-            if self.last_output.returncode == 0:
+            result = self.make("up", f"PORT={self.port}", f"SERVER={self.server}", "SAMPLES=0")
+            if result.returncode == 0:
                 self.add_secrets(*self._run_secrets())
                 return self
-            if "is taken" not in self.last_output.stdout:
+            if "is taken" not in result.stdout:
                 break
-        raise AssertionError(f"make up failed:\n{self.last_output.stdout[-8000:]}")
+        raise AssertionError(f"make up failed:\n{result.stdout[-8000:]}")
+
+    def run_in_foreground(self) -> subprocess.Popen[str]:
+        """`make run`, as from a terminal of its own; its samples too."""
+        self.port = free_port()
+        command = make_command("run", f"VAR={self.var}", f"PORT={self.port}", f"SERVER={self.server}")
+        return subprocess.Popen(
+            command, env=make_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            start_new_session=True)
 
     def make(self, target: str, *variables: str) -> subprocess.CompletedProcess[str]:
         return make(target, f"VAR={self.var}", *variables)
@@ -109,12 +121,15 @@ class Stack:
 
     def pid(self, name: str) -> int:
         """Of webhook, status, server or postgres."""
-        if name == "postgres":  # the tests restart it by pg_ctl
-            return int((self.pgdata / "postmaster.pid").read_text().split()[0])
-        return int(self.run_env()[f"{name.upper()}_PID"])
+        return self._postmaster() if name == "postgres" else int(self.run_env()[f"{name.upper()}_PID"])
 
     def pids(self) -> dict[str, int]:
-        return {name: self.pid(name) for name in (*RESPONDERS, "server", "postgres")}
+        ids = {name.removesuffix("_PID").lower(): int(value) for name, value in self.run_env().items() if name.endswith("_PID")}
+        # The tests restart it by pg_ctl, of which run.env knows nothing.
+        return ids | {"postgres": self._postmaster()}
+
+    def _postmaster(self) -> int:
+        return int((self.pgdata / "postmaster.pid").read_text().split()[0])
 
     @property
     def site(self) -> Site:
@@ -220,7 +235,7 @@ class Stack:
 
     @cached_property
     def _postgres_bin(self) -> str:
-        return os.path.dirname(os.readlink(f"/proc/{self.pid('postgres')}/exe"))
+        return os.path.dirname(os.readlink(f"/proc/{self._postmaster()}/exe"))
 
     def pg_ctl(self, *arguments: str) -> None:
         """pg_ctl over the stack's own cluster, which runs when this is used first."""
@@ -241,7 +256,7 @@ class Stack:
     @contextmanager
     def database_frozen(self) -> Iterator[None]:
         """Every process of the cluster is stopped in its tracks: connections stand, nothing answers."""
-        postmaster = self.pid("postgres")
+        postmaster = self._postmaster()
         processes = [postmaster, *children(postmaster)]
         for process in processes:
             os.kill(process, signal.SIGSTOP)
@@ -306,8 +321,9 @@ class Stack:
         return "\n".join(self.log_text(name).splitlines()[-10:])
 
     def add_secrets(self, *values: str) -> None:
-        """What no log may show."""
+        """What no log and no answer may show."""
         self._secrets.update(values)
+        client.SECRETS.update(values)
 
     def _run_secrets(self) -> list[str]:
         names = ("CROSSBORDERLY_SECRET", "SWIFTPOD_SECRET", "CROWDSENDER_BASIC", "SHIPUP_BASIC", "STATUS_TOKEN", "STATUS_TRACKING_TOKEN")
