@@ -136,7 +136,7 @@ deps: ## install the Debian packages that run and check need, if any is missing
 
 # ---- tests ----
 
-.PHONY: check unit unit-programs e2e static floors format format-check
+.PHONY: check unit unit-programs e2e examples static floors format format-check
 check: ## install what is missing, then every ring of tests
 	@MAKE='$(MAKE)' tests/check.sh
 
@@ -154,6 +154,8 @@ PYTEST_ARGS ?=
 e2e: all ## the tests over real servers, processes and databases (PYTEST_ARGS='-k word' selects)
 	@$(PYTEST) tests/e2e -q $(PYTEST_ARGS)
 
+examples: $(BUILD)/waybill ## are the configuration examples good?
+	@BUILD='$(BUILD)' tests/check_examples.sh
 static: floors format-check ## everything that is found by reading the sources
 floors: ## the rules of the house: which floor includes what, banned calls, every unit test registered
 	@tests/check_floors.sh
