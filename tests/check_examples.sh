@@ -22,6 +22,7 @@ quietly() {
 # With secrets where the sample expects them.
 check_sample() {
     local name
+    # shellcheck disable=SC2013 # words they are
     for name in $(grep -Eo '/etc/waybill/[a-z]+\.(secret|basic)' apache-conf/waybill.conf.sample | sort -u); do
         echo 'user:a-secret-that-is-long-enough-for-all' >"$WORK/${name##*/}"
     done
