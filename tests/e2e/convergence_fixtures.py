@@ -23,6 +23,8 @@ def processes(stacks: Stacks) -> Iterator[TwoProcesses]:
     processes = TwoProcesses(stack).start()
     yield processes
     processes.stop()
+    # All transactions take their locks in the same order.
+    assert "deadlock detected" not in stack.log_text("postgres")
     stacks.remove(stack)
 
 
