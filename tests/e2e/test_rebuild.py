@@ -109,19 +109,28 @@ def test_rebuilds_run_beside_webhooks_readers_and_each_other(processes: TwoProce
     posts = with_resends(all_events(), random)
     early, late = posts[: len(posts) // 3], posts[len(posts) // 3 :]
     processes.deliver(early)
-    follower, reader = Follower(processes.stack.status), Reader(database)
-    with Background(reader.read), Background(follower.read_on):
-        with Background(lambda: rebuild_something(processes)), Background(lambda: rebuild_something(processes)):
-            processes.deliver_in_steps(in_random_steps(late, random))
+    reader = Reader(database)
+    with Background(reader.read), Background(lambda: rebuild_something(processes)), Background(lambda: rebuild_something(processes)):
+        processes.deliver_in_steps(in_random_steps(late, random))
     assert reader.reads > 1
     state = database.state()
     assert state == reference, f"WAYBILL_TEST_SEED={SEED}\n" + "\n".join(state.differences(reference))
-    follower.newest()
 
 
 def rebuild_something(processes: TwoProcesses) -> None:
     counts = rebuild(processes)
     assert (counts["changed"], counts["purged"]) == (0, 0), counts
+
+
+def test_a_follower_of_the_feed_hears_of_repairs_only(processes: TwoProcesses, reference: State, database: Database) -> None:
+    follower = Follower(processes.stack.status)
+    rebuild(processes)
+    follower.read_on()
+    assert follower.documents == []
+    DAMAGES["a box too many"](database, order_key(database, BROKEN))
+    rebuild(processes)
+    follower.read_on()
+    assert follower.documents == [database.documents_with_versions()[BROKEN]]
 
 
 # ---- something to repair ----
