@@ -165,6 +165,26 @@ format: ## bring the C sources into their format
 format-check: ## is any C source out of format?
 	@clang-format --dry-run -Werror $(FORMATTED)
 
+# ---- benchmarks ----
+
+BENCH_SECONDS ?= 8
+BENCH_ROUNDS ?= 3
+BENCH_ORDERS ?= 1000000
+BENCH_JSON ?=
+BENCH_SVG ?= $(BUILD)/bench/chart.svg
+BENCH_TMP ?= /var/tmp
+
+.PHONY: bench bench-programs
+bench: ## the benchmarks, side by side (tests/bench/README.md)
+	@tests/bench/deps.sh
+	+@$(MAKE) --no-print-directory all bench-programs
+	@exec env BUILD='$(BUILD)' CGIBIN='$(CGIBIN)' BENCH_SECONDS='$(BENCH_SECONDS)' BENCH_ROUNDS='$(BENCH_ROUNDS)' BENCH_ORDERS='$(BENCH_ORDERS)' \
+		BENCH_JSON='$(BENCH_JSON)' BENCH_SVG='$(BENCH_SVG)' BENCH_TMP='$(BENCH_TMP)' /usr/bin/python3 tests/bench/bench.py
+bench-programs: $(BUILD)/bench/sign_events $(BUILD)/bench/null_responder
+$(BUILD)/bench/%: tests/bench/%.c $(BUILD)/libwaybill.a
+	@mkdir -p $(@D)
+	$(call SHOW,BENCH)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(BUILD)/libwaybill.a $(ALL_LDFLAGS) $(PKG_LIBS)
+
 # ---- installing ----
 
 prefix ?= /usr/local
@@ -195,6 +215,12 @@ help: ## this list
 		'VAR=$(VAR)' 'run, up, down: the folder for all that the stack writes' \
 		'SERVER=$(SERVER)' 'run, up: lighttpd, apache or nginx' \
 		'SAMPLES=$(SAMPLES)' 'run, up: 0 sends none' \
+		'BENCH_SECONDS=$(BENCH_SECONDS)' 'bench: the length of a phase' \
+		'BENCH_ROUNDS=$(BENCH_ROUNDS)' 'bench: how often each phase runs' \
+		'BENCH_ORDERS=$(BENCH_ORDERS)' 'bench: orders stored for the scale figures' \
+		'BENCH_JSON=$(BENCH_JSON)' 'bench: the figures go to this file too' \
+		'BENCH_SVG=$(BENCH_SVG)' 'bench: the chart' \
+		'BENCH_TMP=$(BENCH_TMP)' 'bench: where the database lives meanwhile' \
 		'CC=$(CC)' 'the compiler; CFLAGS, CPPFLAGS, LDFLAGS are added' \
 		'BUILD=$(BUILD)' 'the folder for objects' \
 		'CGIBIN=$(CGIBIN)' 'the folder for webhook.fcgi and status.fcgi' \

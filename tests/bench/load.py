@@ -1,0 +1,92 @@
+"""The load generators: wrk with replay.lua, and pgbench. Each gives a Load."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from psycopg.conninfo import conninfo_to_dict
+
+HERE = Path(__file__).resolve().parent
+
+
+class BenchError(Exception):
+    """The benchmark cannot go on, or its result would be wrong."""
+
+
+@dataclass
+class Load:
+    seconds: float
+    good: int  # answered with success
+    p50_ms: float
+    p99_ms: float
+    p999_ms: float
+
+    @property
+    def per_second(self) -> float:
+        return self.good / self.seconds
+
+
+def run(command: list[str], seconds: float, **options: object) -> str:
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+                          timeout=seconds, **options)
+    if done.returncode != 0:
+        raise BenchError(f"{Path(command[0]).name} failed with status {done.returncode}:\n{done.stdout[-4000:]}")
+    return done.stdout
+
+
+def wrk(port: int, mode: str, requests: Path, connections: int, threads: int, seconds: float) -> Load:
+    """MODE 'once' sends each request once, 'round' again and again. Any answer but a success, and any lack of one, is an error."""
+    threads = min(threads, connections)
+    output = run(
+        ["wrk", "-t", str(threads), "-c", str(connections), "-d", f"{max(1, round(seconds))}s", "--timeout", "10s",
+         "-s", str(HERE / "replay.lua"), f"http://127.0.0.1:{port}/", "--", mode, str(requests)],
+        seconds + 60)
+    said = json.loads(output.strip().splitlines()[-1])
+    if said["exhausted"]:
+        raise BenchError(f"wrk ran out of events in {requests.name}")
+    if said["refused"] or said["broken"] or said["timeouts"]:
+        raise BenchError(f"of {said['requests']} requests {said['refused']} were refused, {said['broken']} broke and {said['timeouts']} timed out")
+    return Load(said["seconds"], said["requests"], said["p50_ms"], said["p99_ms"], said["p999_ms"])
+
+
+def percentile(ordered: list[int], share: float) -> float:
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] / 1000
+
+
+def pgbench(program: Path, script: Path, dsn: str, clients: int, threads: int, seconds: float, folder: Path) -> tuple[Load, int]:
+    """The second value is the count of all transactions. The first second, in which plans are made, is not part of the figure."""
+    prefix = folder / "pgbench_log"
+    parts = conninfo_to_dict(dsn)
+    # Not as an argument: the password would stand in the list of processes.
+    environment = os.environ | {
+        "PGHOST": parts["host"], "PGPORT": parts["port"], "PGDATABASE": parts["dbname"], "PGUSER": parts["user"], "PGPASSWORD": parts["password"]}
+    output = run(
+        [str(program), "-n", "-M", "prepared", "-f", str(script), "-c", str(clients), "-j", str(min(threads, clients)),
+         "-T", str(max(1, round(seconds)) + 1), "-D", "n=0", "--log", "--log-prefix", str(prefix)],
+        seconds + 60, env=environment)
+    times, latencies = read_pgbench_logs(prefix)
+    done = int(next(line for line in output.splitlines() if "transactions actually processed" in line).split(":")[1].split()[0].split("/")[0])
+    if done != len(times):
+        raise BenchError(f"pgbench reports {done} transactions and logs {len(times)}")
+    begin, end = min(times) + 1, max(times)
+    counted = sorted(latency for time, latency in zip(times, latencies) if time > begin)
+    if not counted:
+        raise BenchError("pgbench came to nothing within a second")
+    return Load(end - begin, len(counted), percentile(counted, 0.5), percentile(counted, 0.99), percentile(counted, 0.999)), done
+
+
+def read_pgbench_logs(prefix: Path) -> tuple[list[float], list[int]]:
+    """When each transaction ended, in seconds, and how long it took, in microseconds. The logs are removed."""
+    times: list[float] = []
+    latencies: list[int] = []
+    for log in prefix.parent.glob(prefix.name + ".*"):
+        for line in log.read_text().splitlines():
+            _, _, latency, _, epoch, micros = line.split()[:6]
+            times.append(int(epoch) + int(micros) / 1e6)
+            latencies.append(int(latency))
+        log.unlink()
+    return times, latencies
