@@ -20,11 +20,6 @@ export WAYBILL_STACKS=$WORK/stacks
 clean_up() {
     local status=$? note
     trap '' INT TERM HUP
-    trap - EXIT
-    if [ -n "$STEP" ]; then
-        kill -TERM -- "-$STEP" 2>/dev/null || true
-        wait "$STEP" 2>/dev/null || true
-    fi
     for note in "$WORK/stacks"/*; do
         [ ! -e "$note" ] || stop_stack "$(<"$note")"
     done
@@ -32,14 +27,20 @@ clean_up() {
     exit "$status"
 }
 
-# A test that was killed may have left one that is still on its way up.
+# A test that was killed may have left one that is still on its way up or down.
 stop_stack() {
-    local attempt
-    for attempt in 1 2 3 4 5 6 7 8 9 10; do
-        VAR=$1 tests/stack/stack.sh down && return
+    local attempt=0
+    until VAR=$1 tests/stack/stack.sh down || [ $((attempt += 1)) -ge 10 ]; do
         sleep 1
     done
-    echo "waybill: the stack in $1 could not be stopped after $attempt attempts" >&2
+}
+
+# A signal ends the step at hand; the rest follows in step(). (An `exit` in the handler itself would run clean_up() inside it, where bash takes a
+# function's return for the end of the script.)
+ENDED=
+end_by_signal() {
+    ENDED=$1
+    [ -z "$STEP" ] || kill -TERM -- "-$STEP" 2>/dev/null || true
 }
 
 # A step is a process group of its own, so that all of it can be ended.
@@ -53,8 +54,13 @@ step() {
         setsid "$@" </dev/null &
         STEP=$!
         wait "$STEP" || status=$?
+        # A trapped signal ends `wait` early.
+        while kill -0 "$STEP" 2>/dev/null; do
+            wait "$STEP" || status=$?
+        done
         STEP=
     fi
+    [ -z "$ENDED" ] || exit "$ENDED"
     if [ "$status" != 0 ]; then
         show_reports
         printf '\n======== FAILED: %s\n' "$title"
@@ -84,8 +90,8 @@ choose_tsan_launch() {
 }
 
 trap clean_up EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
+trap 'end_by_signal 130' INT
+trap 'end_by_signal 143' TERM HUP
 
 step "packages" tests/stack/deps.sh check
 step "the rules of the house, format" "$MAKE" static

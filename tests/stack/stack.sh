@@ -250,13 +250,13 @@ undo_on_exit() {
     trap stop_on_exit EXIT
 }
 
+# In a process of its own, because bash, when a signal's handler has called `exit`, takes a function's return for the end of the script.
 stop_on_exit() {
     local status=$?
     # A second Ctrl-C must not cut the cleaning up short.
     trap '' INT TERM HUP
     trap - EXIT
-    set +e
-    stop_everything
+    VAR=$VAR "$STACK/stack.sh" stop || true
     exit "$status"
 }
 
@@ -287,6 +287,11 @@ down() {
     lock
     stop_everything
     say "the stack in $VAR is down"
+}
+
+# down without a word and without asking whether somebody is at work: that is the caller.
+stop() {
+    stop_everything
 }
 
 # ---- run: up, show it, stay ----
@@ -364,6 +369,6 @@ make_is_ending() {
 
 settings
 case ${1:-} in
-up | down | run) "$1" ;;
+up | down | run | stop) "$1" ;;
 *) die "usage: stack.sh up|down|run" ;;
 esac
