@@ -93,18 +93,26 @@ closed_folder() {
     fi
 }
 
-# Root gives an existing $VAR to the user, but only a folder that was plainly meant for it: an earlier stack's, an empty one, or a private one such as mktemp -d makes.
+# Root gives an existing $VAR to the user, but only a folder of its own that was plainly meant for it: an empty one, or a private one such as mktemp -d makes.
 adopt_folder() {
+    check_owner
     if as_user test -w "$VAR" && as_user test -x "$VAR"; then
         return
     fi
     [ "${#AS_USER[@]}" != 0 ] || die "VAR=$VAR is not writable"
-    if [ -e "$VAR/pgdata" ] || [ -z "$(ls -A "$VAR")" ] ||
-        { [ "$(stat -c %a:%u "$VAR")" = 700:0 ] && [ "$VAR" != "$(realpath -m -- "${HOME:-/root}")" ] && [ "$VAR" != "$CHECKOUT" ]; }; then
+    [ "$(stat -c %u "$VAR")" = 0 ] || die "VAR=$VAR belongs to $(stat -c %U "$VAR"), and the user $RUN_USER, as which root runs the stack, may not write there"
+    if [ -z "$(ls -A "$VAR")" ] ||
+        { [ "$(stat -c %a "$VAR")" = 700 ] && [ "$VAR" != "$(realpath -m -- "${HOME:-/root}")" ] && [ "$VAR" != "$CHECKOUT" ]; }; then
         chown "$RUN_USER:" "$VAR"
     else
         die "VAR=$VAR is not empty and no stack's folder, and the user $RUN_USER may not write there: name a new folder"
     fi
+}
+
+# One user's stack is not another's to start or stop.
+check_owner() {
+    [ ! -d "$RUN" ] || [ "$(stat -c %U "$RUN")" = "$RUN_USER" ] ||
+        die "the stack in $VAR belongs to $(stat -c %U "$RUN"), not to $RUN_USER"
 }
 
 # Sockets live in $VAR/run, or where that path is too long for a socket (or holds what a connection string would have to quote), in a folder of /tmp that
@@ -283,7 +291,7 @@ down() {
         say "nothing runs in $VAR"
         return
     fi
-    [ -w "$RUN" ] || die "the stack in $VAR belongs to $(stat -c %U "$RUN"), not to $RUN_USER"
+    check_owner
     lock
     stop_everything
     say "the stack in $VAR is down"
