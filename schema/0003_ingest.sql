@@ -119,8 +119,8 @@ BEGIN
                 box_list = CASE WHEN k.box_list THEN i.box_list ELSE o.box_list END,
                 box_list_at = CASE WHEN k.box_list THEN i.box_list_at ELSE o.box_list_at END,
                 changed =
-                    (k.own_status AND (i.status::waybill_data.status, i.provider_status, i.status_detail, i.status_at)
-                        IS DISTINCT FROM (o.own_status, o.own_provider_status, o.own_status_detail, o.own_status_at))
+                    -- What else a status changes is seen when the order is rolled up.
+                    (k.own_status AND i.provider_status IS DISTINCT FROM o.own_provider_status)
                     OR (k.order_number AND i.order_number IS DISTINCT FROM o.order_number)
                     OR (k.external_reference AND i.external_reference IS DISTINCT FROM o.external_reference)
                     OR (k.send_date AND i.send_date IS DISTINCT FROM o.send_date)
@@ -220,13 +220,15 @@ BEGIN
                                          THEN excluded.proof_of_delivery ELSE b.proof_of_delivery END,
                 changed =
                     (excluded.status_key > b.status_key
-                        AND (excluded.status, excluded.provider_status, excluded.status_detail, excluded.status_at, excluded.location,
-                             excluded.next_attempt_at)
-                            IS DISTINCT FROM (b.status, b.provider_status, b.status_detail, b.status_at, b.location, b.next_attempt_at))
+                        AND ((excluded.provider_status, excluded.location, excluded.next_attempt_at)
+                                 IS DISTINCT FROM (b.provider_status, b.location, b.next_attempt_at)
+                             -- A removed box shows none of these, unless it is delivered or returned.
+                             OR ((b.removed_at IS NULL OR excluded.status IN ('delivered', 'returned') OR b.status IN ('delivered', 'returned'))
+                                 AND (excluded.status, excluded.status_detail, excluded.status_at)
+                                         IS DISTINCT FROM (b.status, b.status_detail, b.status_at))))
                     OR (excluded.delivered_key > b.delivered_key AND excluded.delivered_at IS DISTINCT FROM b.delivered_at)
-                    OR LEAST(excluded.first_transit_at, b.first_transit_at) IS DISTINCT FROM b.first_transit_at
-                    OR GREATEST(excluded.last_open_at, b.last_open_at) IS DISTINCT FROM b.last_open_at
-                    OR LEAST(excluded.sender_shipped_at, b.sender_shipped_at) IS DISTINCT FROM b.sender_shipped_at
+                    OR COALESCE(LEAST(excluded.sender_shipped_at, b.sender_shipped_at), LEAST(excluded.first_transit_at, b.first_transit_at))
+                        IS DISTINCT FROM COALESCE(b.sender_shipped_at, b.first_transit_at)
                     OR (excluded.was_delayed AND NOT b.was_delayed) OR (excluded.had_failed_attempt AND NOT b.had_failed_attempt)
                     OR (excluded.tracking_number_key > b.tracking_number_key AND excluded.tracking_number IS DISTINCT FROM b.tracking_number)
                     OR (excluded.carrier_key > b.carrier_key AND excluded.carrier IS DISTINCT FROM b.carrier)
@@ -286,7 +288,7 @@ BEGIN
         ON CONFLICT DO NOTHING
         RETURNING order_key)
     SELECT array_agg(w.order_key) INTO part FROM written w;
-    -- Only first_event_at and last_event_at show these: the roll-up below finds out.
+    -- Only first_event_at and last_event_at show these: the roll-up finds out.
 
     -- Boxes that the newest list leaves out, or has again.
     SELECT EXISTS (SELECT FROM unnest(orders) i WHERE i.box_list IS NOT NULL)
@@ -411,7 +413,8 @@ BEGIN
         WHERE o.order_key = s.order_key
           -- Version 0: new, and shown for the first time also when nothing is known of it.
           AND (o.version = 0 OR o.order_key = ANY (changed_orders)
-               OR (o.first_event_at, o.last_event_at) IS DISTINCT FROM (s.first_event_at, s.last_event_at))
+               OR (o.status, o.status_at, o.attention, o.first_event_at, o.last_event_at)
+                   IS DISTINCT FROM (s.status, s.status_at, s.attention, s.first_event_at, s.last_event_at))
         RETURNING o.order_key, o.version
     ), fed AS (
         INSERT INTO waybill_data.feed (position, order_key) SELECT w.version, w.order_key FROM written w

@@ -137,6 +137,23 @@ END
 $$;
 COMMENT ON FUNCTION waybill_data.find_orders IS 'Keys and versions of the orders that filters choose, newest change first.';
 
+-- Orders whose document changed after a position, in the order of their changes, each once, at its latest. Positions become visible in their order, so none is skipped.
+CREATE FUNCTION waybill_data.find_changes(after_position bigint, the_live boolean, visible_sources text[], max_rows integer)
+RETURNS TABLE (order_key uuid, version bigint) LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 100
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+        SELECT o.order_key, o.version
+        FROM waybill_data.feed f JOIN waybill_data.orders o ON o.order_key = f.order_key AND o.version = f.position
+        WHERE f.position > after_position AND o.live = the_live
+          AND (visible_sources IS NULL OR o.source = ANY (visible_sources))
+        ORDER BY f.position LIMIT max_rows;
+END
+$$;
+COMMENT ON FUNCTION waybill_data.find_changes IS 'Keys and versions of the orders that changed after a position of the feed, oldest change first.';
+
 -- Which database this is and how far its feed has come: what makes a cursor valid.
 CREATE FUNCTION waybill_data.feed_state(OUT feed_id bigint, OUT newest bigint) LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -153,5 +170,6 @@ AS $$
 $$;
 COMMENT ON FUNCTION waybill_data.comparable_document IS 'The document of an order without what says when it changed here: equal after any order of the same events.';
 
-GRANT EXECUTE ON FUNCTION waybill_data.read_orders, waybill_data.order_versions, waybill_data.find_orders, waybill_data.feed_state
+GRANT EXECUTE ON FUNCTION waybill_data.read_orders, waybill_data.order_versions, waybill_data.find_orders, waybill_data.find_changes,
+    waybill_data.feed_state
     TO waybill_status;

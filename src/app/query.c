@@ -84,7 +84,9 @@ static void make_not_found(struct job *job) {
 }
 
 static void add_validators(struct job *job, struct slice etag) {
-    http_answer_field(&job->answer, "ETag", etag);
+    if (etag.len > 0) {
+        http_answer_field(&job->answer, "ETag", etag);
+    }
     http_answer_field(&job->answer, "Cache-Control", SLICE_OF("private, no-cache"));
     http_answer_field(&job->answer, "Vary", SLICE_OF("Authorization"));
 }
@@ -147,6 +149,14 @@ static void take_document(struct job *job) {
 
 /* ---- a search ---- */
 
+/* Where the client goes on: behind what it got, and at the feed's end when it got all there is. */
+static int64_t next_position(const struct store_search *search) {
+    if (search->changes && !search->more) {
+        return search->newest;
+    }
+    return search->count > 0 ? search->found[search->count - 1].version : 0;
+}
+
 static bool cursor_is_ours(const struct job *job) {
     int64_t feed_id = 0, position = 0;
     return cursor_read(job->cursor, &feed_id, &position) && feed_id == job->search.feed_id &&
@@ -179,7 +189,9 @@ static void take_found(struct job *job) {
         return;
     }
     strbuf_init(&etag, 128);
-    if (search_etag(job, &etag) && etag_matches(job->if_none_match, strbuf_slice(&etag))) {
+    /* A follower wants its next cursor, also when nothing changed. */
+    if (!job->search.changes && search_etag(job, &etag) &&
+        etag_matches(job->if_none_match, strbuf_slice(&etag))) {
         make_not_modified(job, strbuf_slice(&etag));
     }
     strbuf_free(&etag);
@@ -209,7 +221,7 @@ static void take_found_documents(struct job *job) {
         job->answered = true;
         return;
     }
-    make_ok(job, strbuf_slice(&text));
+    make_ok(job, search->changes ? SLICE_EMPTY : strbuf_slice(&text));
     json_writer_init(&writer, &job->answer.body);
     json_begin_object(&writer, NULL);
     json_begin_array(&writer, "orders");
@@ -220,7 +232,7 @@ static void take_found_documents(struct job *job) {
     }
     json_end_array(&writer);
     strbuf_clear(&text);
-    if (search->more) {
+    if (search->more || search->changes) {
         cursor_put(&text, search->feed_id, job->cursor_position);
     }
     json_put_text(&writer, "next_cursor", strbuf_slice(&text));
@@ -259,8 +271,7 @@ static bool run_single(struct store *store, struct job **jobs, size_t count,
             if (result != STORE_OK) {
                 return fail(result, &err, why);
             }
-            job->cursor_position =
-                job->search.count > 0 ? job->search.found[job->search.count - 1].version : 0;
+            job->cursor_position = next_position(&job->search);
             take_found(job);
             if (!job->answered && !prepare_lookups(job)) {
                 err_set(&err, ERR_MEMORY, "out of memory");
@@ -409,7 +420,6 @@ static void take_filters(struct job *job, const struct query_parameters *paramet
         .source_count = job->client->source_count,
         .limit = parameters->limit,
     };
-    job->cursor = parameters->after;
     job->events = parameters->events;
 }
 
@@ -459,11 +469,28 @@ static void take_document_request(struct job *job, const struct request_path *pa
     park(job, 16384);
 }
 
-static void take_search_request(struct job *job, const struct query_parameters *parameters) {
-    int64_t feed_id;
+/* Where a list or the changes go on; false when the cursor is none. */
+static bool take_cursor(struct job *job, struct slice after) {
+    struct store_search *search = &job->search;
+    int64_t feed_id, position;
+    search->from_newest = search->changes && slice_eq(after, SLICE_OF("latest"));
+    if (after.len == 0 || search->from_newest) {
+        return true;
+    }
+    if (!cursor_read(after, &feed_id, &position) || (position == 0 && !search->changes)) {
+        return false;
+    }
+    job->cursor = after;
+    *(search->changes ? &search->after : &search->before) = position;
+    return true;
+}
+
+static void take_search_request(struct job *job, const struct query_parameters *parameters,
+                                bool changes) {
     take_filters(job, parameters);
     job->kind = JOB_SEARCH;
-    if (job->cursor.len > 0 && !cursor_read(job->cursor, &feed_id, &job->search.before)) {
+    job->search.changes = changes;
+    if (!take_cursor(job, parameters->after)) {
         finish_problem(job, 410, SLICE_OF("after: this database never gave that cursor"),
                        SLICE_OF("cursor"));
         return;
@@ -478,22 +505,22 @@ static void take_search_request(struct job *job, const struct query_parameters *
     park(job, (size_t)job->search.limit * 4096);
 }
 
-/* /orders… with a token: what is asked for? */
-static void take_request(struct job *job, const struct request_path *path, struct slice below) {
+/* With a token: what is asked for? */
+static void take_request(struct job *job, const struct request_path *path, enum query_kind kind,
+                         struct slice below) {
     const struct http_params *params = &job->exchange->params;
-    bool one = below.len > 1;
     struct slice wrong = SLICE_EMPTY;
     struct query_parameters *parameters = arena_alloc(job->arena, sizeof(*parameters));
     if (parameters == NULL || !arena_dup(job->arena, http_header(params, SLICE_OF("If-None-Match")),
                                          &job->if_none_match)) {
         finish_problem(job, 503, SLICE_OF("out of memory; try again"), SLICE_OF("memory"));
-    } else if (!query_parameters_read(http_param(params, "QUERY_STRING"), one, job->arena,
+    } else if (!query_parameters_read(http_param(params, "QUERY_STRING"), kind, job->arena,
                                       parameters, &wrong)) {
         finish_bad_parameter(job, wrong);
-    } else if (one) {
-        take_document_request(job, path, slice_from(below, 1), parameters);
+    } else if (kind == QUERY_DOCUMENT) {
+        take_document_request(job, path, below, parameters);
     } else {
-        take_search_request(job, parameters);
+        take_search_request(job, parameters, kind == QUERY_CHANGES);
     }
 }
 
@@ -517,14 +544,12 @@ static void take_probe(struct job *job, enum probe probe) {
     park(job, 0);
 }
 
-/* Where "/orders" ends in the path; false when the path has none. */
-static bool find_orders_path(const struct request_path *path, struct slice *below) {
-    static const struct slice orders = SLICE("/orders");
+/* Where NAME ("/orders") ends in the path; false when the path has none. */
+static bool find_in_path(const struct request_path *path, struct slice name, struct slice *below) {
     struct slice rest = path->text;
     for (;;) {
-        if (slice_starts_with(rest, orders) &&
-            (rest.len == orders.len || rest.data[orders.len] == '/')) {
-            *below = slice_from(rest, orders.len);
+        if (slice_starts_with(rest, name) && (rest.len == name.len || rest.data[name.len] == '/')) {
+            *below = slice_from(rest, name.len);
             return true;
         }
         const char *slash =
@@ -536,17 +561,30 @@ static bool find_orders_path(const struct request_path *path, struct slice *belo
     }
 }
 
+/* /orders, /orders/{source}/{id} with *BELOW what stands behind /orders/, or /changes. */
+static bool find_resource(const struct request_path *path, enum query_kind *kind,
+                          struct slice *below) {
+    if (find_in_path(path, SLICE_OF("/orders"), below)) {
+        *kind = below->len > 1 ? QUERY_DOCUMENT : QUERY_ORDERS;
+        *below = slice_from(*below, 1);
+        return true;
+    }
+    *kind = QUERY_CHANGES;
+    return find_in_path(path, SLICE_OF("/changes"), below) && below->len == 0;
+}
+
 static void dispatch(struct job *job) {
     const struct http_params *params = &job->exchange->params;
     struct request_path path = request_path_read(params);
     struct slice method = http_param(params, "REQUEST_METHOD");
     struct slice below = SLICE_EMPTY;
+    enum query_kind kind;
     enum probe probe = probe_of(&path);
     exchange_discard_body(job->exchange);
     job->is_head = slice_eq(method, SLICE_OF("HEAD"));
     job->client = responder_client(job->exchange, &job->head, job->query->settings);
     job->full = job->client != NULL && job->client->full;
-    if (probe == PROBE_NONE && !find_orders_path(&path, &below)) {
+    if (probe == PROBE_NONE && !find_resource(&path, &kind, &below)) {
         finish_problem(job, 404, SLICE_EMPTY, SLICE_OF("path"));
     } else if (!job->is_head && !slice_eq(method, SLICE_OF("GET"))) {
         finish_method(job);
@@ -555,7 +593,7 @@ static void dispatch(struct job *job) {
     } else if (job->client == NULL) {
         finish_unauthorized(job);
     } else {
-        take_request(job, &path, below);
+        take_request(job, &path, kind, below);
     }
 }
 

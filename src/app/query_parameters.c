@@ -5,11 +5,10 @@
 
 #include <string.h>
 
-/* One parameter: its name, whether it is allowed for one document too, and what takes a value of
- * it. */
+/* One parameter: its name, for what it is allowed, and what takes a value of it. */
 struct row {
     struct slice name;
-    bool of_document;
+    int kinds;
     bool (*take)(struct query_parameters *parameters, struct slice value);
 };
 
@@ -80,16 +79,16 @@ static bool take_limit(struct query_parameters *parameters, struct slice value) 
 }
 
 static const struct row rows[] = {
-    {SLICE("order_number"), false, take_order_number},
-    {SLICE("external_reference"), false, take_external_reference},
-    {SLICE("tracking_number"), false, take_tracking_number},
-    {SLICE("source"), false, take_source},
-    {SLICE("id"), false, take_id},
-    {SLICE("status"), false, take_status},
-    {SLICE("live"), true, take_live},
-    {SLICE("events"), true, take_events},
-    {SLICE("limit"), false, take_limit},
-    {SLICE("after"), false, take_after},
+    {SLICE("order_number"), QUERY_ORDERS, take_order_number},
+    {SLICE("external_reference"), QUERY_ORDERS, take_external_reference},
+    {SLICE("tracking_number"), QUERY_ORDERS, take_tracking_number},
+    {SLICE("source"), QUERY_ORDERS, take_source},
+    {SLICE("id"), QUERY_ORDERS, take_id},
+    {SLICE("status"), QUERY_ORDERS, take_status},
+    {SLICE("live"), QUERY_DOCUMENT | QUERY_ORDERS | QUERY_CHANGES, take_live},
+    {SLICE("events"), QUERY_DOCUMENT | QUERY_ORDERS | QUERY_CHANGES, take_events},
+    {SLICE("limit"), QUERY_ORDERS | QUERY_CHANGES, take_limit},
+    {SLICE("after"), QUERY_ORDERS | QUERY_CHANGES, take_after},
 };
 
 static const struct row *find_row(struct slice name) {
@@ -106,7 +105,7 @@ static bool is_text(struct slice s) {
     return s.len > 0 && memchr(s.data, '\0', s.len) == NULL && slice_is_utf8(s);
 }
 
-bool query_parameters_read(struct slice query, bool of_document, struct arena *arena,
+bool query_parameters_read(struct slice query, enum query_kind kind, struct arena *arena,
                            struct query_parameters *parameters, struct slice *wrong) {
     struct http_query_pair *pairs = NULL;
     size_t count = 0;
@@ -118,7 +117,7 @@ bool query_parameters_read(struct slice query, bool of_document, struct arena *a
     for (size_t i = 0; i < count; i++) {
         const struct row *row = find_row(pairs[i].name);
         *wrong = row != NULL ? row->name : SLICE_OF("an unknown parameter");
-        if (row == NULL || (of_document && !row->of_document) || !is_text(pairs[i].value) ||
+        if (row == NULL || (row->kinds & (int)kind) == 0 || !is_text(pairs[i].value) ||
             !row->take(parameters, pairs[i].value)) {
             return false;
         }

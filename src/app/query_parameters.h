@@ -13,6 +13,9 @@ struct query_values {
     size_t count;
 };
 
+/* What is asked for: decides which parameters are allowed. */
+enum query_kind { QUERY_DOCUMENT = 1, QUERY_ORDERS = 2, QUERY_CHANGES = 4 };
+
 struct query_parameters {
     struct query_values order_numbers, external_references, tracking_numbers;
     struct slice source, id, status, after; /* empty: not given */
@@ -21,11 +24,11 @@ struct query_parameters {
 };
 
 /*
- * Reads QUERY; texts live in ARENA. OF_DOCUMENT: only what shapes one document is allowed. False on
+ * Reads QUERY; texts live in ARENA. False on
  * an unknown parameter, one too often, an empty or bad value, an id without a source; *wrong then
  * says which, without a value of the client's.
  */
-MUST_CHECK bool query_parameters_read(struct slice query, bool of_document, struct arena *arena,
+MUST_CHECK bool query_parameters_read(struct slice query, enum query_kind kind, struct arena *arena,
                                       struct query_parameters *parameters, struct slice *wrong);
 
 #endif

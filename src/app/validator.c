@@ -38,7 +38,7 @@ static bool hex_to_int64(struct slice text, int64_t *value) {
         all = all << 8 | bytes[i];
     }
     *value = (int64_t)all;
-    return *value > 0;
+    return *value >= 0;
 }
 
 bool cursor_read(struct slice text, int64_t *feed_id, int64_t *position) {

@@ -10,7 +10,8 @@
  * compare alike (RFC 9110, 13.1.2). */
 bool etag_matches(struct slice if_none_match, struct slice etag);
 
-/* A cursor is the identity of a database's change feed and a position in it. Both are positive. */
+/* A cursor is the identity of a database's change feed and a position in it, 0 for its
+ * beginning. */
 void cursor_put(struct strbuf *out, int64_t feed_id, int64_t position);
 /* False when TEXT is no cursor. */
 MUST_CHECK bool cursor_read(struct slice text, int64_t *feed_id, int64_t *position);

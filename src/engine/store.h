@@ -53,6 +53,11 @@ struct store_lookup {
 };
 /* A search for orders. Empty slices and zero counts are no filter. */
 struct store_search {
+    /* The orders that changed after position AFTER, oldest change first; only live and sources
+     * filter. */
+    bool changes;
+    bool from_newest; /* begin at the feed's end: nothing is found, but where that is */
+    int64_t after;
     const struct slice *order_numbers, *external_references, *tracking_numbers;
     size_t order_number_count, external_reference_count, tracking_number_count;
     struct slice source, status;

@@ -157,39 +157,58 @@ static bool take_found(const struct pg_result *result, struct store_search *sear
     return true;
 }
 
-static bool run_find(struct store *store, void *context, int64_t deadline_ms, struct err *err) {
-    /* The state of the feed comes along: a cursor is judged by the database that answers. */
-    static const char sql[] =
-        "SELECT NULL::uuid, s.newest, s.feed_id FROM waybill_data.feed_state() s UNION ALL"
-        " SELECT * FROM (SELECT order_key, version, NULL::bigint FROM"
+static void add_sources(struct pg_params *params, const struct store_search *search) {
+    if (search->all_sources) {
+        pg_add_null(params);
+    } else {
+        pg_add_text_array(params, search->sources, search->source_count);
+    }
+}
+
+/* The state of the feed comes along: a cursor is judged by the database that answers. */
+#define WITH_FEED_STATE                                                                            \
+    "SELECT NULL::uuid, s.newest, s.feed_id FROM waybill_data.feed_state() s UNION ALL "
+
+static const char *add_changes(struct pg_params *params, const struct store_search *search) {
+    pg_add_int8(params, search->from_newest ? INT64_MAX : search->after);
+    pg_add_bool(params, search->live);
+    add_sources(params, search);
+    pg_add_int4(params, search->limit + 1);
+    return WITH_FEED_STATE "SELECT * FROM (SELECT order_key, version, NULL::bigint FROM"
+                           " waybill_data.find_changes($1, $2, $3, $4) ORDER BY version) f";
+}
+
+static const char *add_filters(struct pg_params *params, const struct store_search *search) {
+    add_filter_array(params, search->order_numbers, search->order_number_count);
+    add_filter_array(params, search->external_references, search->external_reference_count);
+    add_filter_array(params, search->tracking_numbers, search->tracking_number_count);
+    if (search->order != NULL) {
+        pg_add_uuid(params, search->order->bytes);
+    } else {
+        pg_add_null(params);
+    }
+    pg_add_text(params, search->source);
+    pg_add_text(params, search->status);
+    pg_add_bool(params, search->live);
+    add_sources(params, search);
+    if (search->before > 0) {
+        pg_add_int8(params, search->before);
+    } else {
+        pg_add_null(params);
+    }
+    pg_add_int4(params, search->limit + 1);
+    return WITH_FEED_STATE
+        "SELECT * FROM (SELECT order_key, version, NULL::bigint FROM"
         " waybill_data.find_orders($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ORDER BY version DESC) f";
+}
+
+static bool run_find(struct store *store, void *context, int64_t deadline_ms, struct err *err) {
     struct store_search *search = context;
     struct pg_params params;
     struct pg_result *result = NULL;
     store_search_free(search); /* of an attempt before */
     pg_params_init(&params, (size_t)1 << 20);
-    add_filter_array(&params, search->order_numbers, search->order_number_count);
-    add_filter_array(&params, search->external_references, search->external_reference_count);
-    add_filter_array(&params, search->tracking_numbers, search->tracking_number_count);
-    if (search->order != NULL) {
-        pg_add_uuid(&params, search->order->bytes);
-    } else {
-        pg_add_null(&params);
-    }
-    pg_add_text(&params, search->source);
-    pg_add_text(&params, search->status);
-    pg_add_bool(&params, search->live);
-    if (search->all_sources) {
-        pg_add_null(&params);
-    } else {
-        pg_add_text_array(&params, search->sources, search->source_count);
-    }
-    if (search->before > 0) {
-        pg_add_int8(&params, search->before);
-    } else {
-        pg_add_null(&params);
-    }
-    pg_add_int4(&params, search->limit + 1);
+    const char *sql = search->changes ? add_changes(&params, search) : add_filters(&params, search);
     bool ok = pg_query(store->pg, sql, &params, deadline_ms, &result, err) &&
               take_found(result, search, err);
     pg_params_free(&params);
