@@ -10,30 +10,23 @@ from __future__ import annotations
 import http.client
 import os
 import random
-import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
-import threading
 import time
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Callable
 
 sys.dont_write_bytecode = True
-
-import psycopg
 
 import ingest_sql
 import machine
 import report
-from load import BenchError, Load, pgbench, run, wrk
-
-HERE = Path(__file__).resolve().parent
-CHECKOUT = HERE.parents[1]
+import runtimes
+from common import CHECKOUT, BenchError, CountError, run, say
+from load import Load, pgbench, wrk
+from stack import Database, Log, Services
 
 CONNECTIONS, MANY_CONNECTIONS = 64, 256
 PGBENCH_CLIENTS = (8, 16, 32)
@@ -41,18 +34,9 @@ KNOWN_PERCENT = 20  # of the events: about a parcel that an earlier event was ab
 STATUS_ORDERS = 2000  # asked for in turn
 WARM_UP_SECONDS = 1
 TRIAL_SECONDS, TRIAL_EVENTS = 2, 400000
-FILL_BATCH = 2000
 SETTLE_SECONDS = 60
 # Room for a machine that gets faster after its rate was taken.
 EVENTS_MARGIN = 2
-
-
-class CountError(BenchError):
-    """Answers and rows differ."""
-
-
-def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def setting(name: str, default: int) -> int:
@@ -60,123 +44,6 @@ def setting(name: str, default: int) -> int:
     if not value.isdigit() or int(value) < 1:
         raise BenchError(f"{name}={value}: a whole number from 1 on")
     return int(value)
-
-
-def free_ports(count: int) -> list[int]:
-    """Below the ports that the kernel gives to clients."""
-    ports: set[int] = set()
-    while len(ports) < count:
-        port = random.SystemRandom().randrange(10000, 30000)
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
-                ports.add(port)
-    return list(ports)
-
-
-class Services:
-    """The stack under a folder of its own (services.sh)."""
-
-    def __init__(self, php_fpm: str | None, node_modules: Path | None) -> None:
-        parent = os.environ.get("BENCH_TMP") or "/var/tmp"
-        self.folder = Path(tempfile.mkdtemp(prefix="waybill-bench-", dir=parent))
-        self.port, self.null_port, self.php_port, self.express_port = free_ports(4)
-        self.environment = os.environ | {
-            "VAR": str(self.folder), "PORT": str(self.port), "NULL_PORT": str(self.null_port), "PHP_PORT": str(self.php_port),
-            "EXPRESS_PORT": str(self.express_port), "POOL": str(8 * (os.cpu_count() or 1)), "PHP_FPM": php_fpm or "",
-            "NODE_MODULES": str(node_modules or "")}
-        self.known: dict[str, str] = {}
-
-    def call(self, *arguments: str) -> None:
-        # A session of its own: a Ctrl-C is this program's to act on, which then still needs the script to clean up.
-        done = subprocess.run([str(HERE / "services.sh"), *arguments], env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True, errors="replace", timeout=400, start_new_session=True)
-        if done.returncode != 0:
-            raise BenchError(f"services.sh {' '.join(arguments)} failed:\n{done.stdout[-4000:]}")
-
-    def up(self) -> None:
-        self.call("up")
-        for line in shlex.split((self.folder / "bench.env").read_text()):
-            name, _, value = line.partition("=")
-            self.known[name] = value
-
-    def down(self) -> None:
-        try:
-            self.call("down")
-        finally:
-            shutil.rmtree(self.folder, ignore_errors=True)
-
-    @contextmanager
-    def running(self, name: str) -> Iterator[int]:
-        """Starts the service NAME, fresh, and stops it after. Gives its process id."""
-        try:
-            self.call("start", name)
-            yield int((self.folder / "run" / f"{name.removesuffix('-scale')}.child").read_text())
-        finally:
-            self.call("stop", name)
-
-
-class Database:
-    """One of the two databases, as superuser."""
-
-    def __init__(self, dsn: str) -> None:
-        self.dsn = dsn
-        self.admin = psycopg.connect(dsn, autocommit=True)
-
-    def empty(self) -> None:
-        tables = [name for (name,) in self.admin.execute(
-            "SELECT oid::regclass::text FROM pg_class WHERE relnamespace = 'waybill_data'::regnamespace AND relkind = 'r'"
-            " AND relname NOT IN ('installation', 'schema_migrations')")]
-        self.admin.execute("TRUNCATE " + ", ".join(tables))
-
-    def deliveries(self) -> int:
-        return self.admin.execute("SELECT count(*) FROM waybill_data.deliveries").fetchone()[0]
-
-    def fill(self, orders: int) -> None:
-        """Stores orders by the ingest function itself, in large batches, over one connection a core."""
-        firsts = iter(range(1, orders + 1, FILL_BATCH))
-        lock = threading.Lock()
-        failures: list[Exception] = []
-
-        def work() -> None:
-            try:
-                with psycopg.connect(self.dsn, autocommit=True) as connection:
-                    connection.execute("SET synchronous_commit = off")
-                    connection.execute(ingest_sql.FILL_FUNCTIONS)
-                    statement = ingest_sql.fill_statement(connection)
-                    while not failures:
-                        with lock:
-                            first = next(firsts, None)
-                        if first is None:
-                            return
-                        connection.execute(statement, {"first": first, "last": min(first + FILL_BATCH - 1, orders)})
-            except Exception as failure:  # told by the thread that waits
-                failures.append(failure)
-
-        workers = [threading.Thread(target=work, daemon=True) for _ in range(os.cpu_count() or 1)]
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
-        if failures:
-            raise failures[0]
-        self.admin.execute("VACUUM (ANALYZE)")
-        self.admin.execute("CHECKPOINT")
-        if self.deliveries() != orders:
-            raise BenchError(f"{orders} orders were to be stored, {self.deliveries()} deliveries are there")
-
-
-class Log:
-    """What a responder has written to its log since now."""
-
-    def __init__(self, file: Path) -> None:
-        self.file = file
-        self.offset = file.stat().st_size if file.exists() else 0
-
-    def count(self, status: int) -> int:
-        wanted = f" status={status} ".encode()
-        with self.file.open("rb") as log:
-            log.seek(self.offset)
-            return sum(wanted in line for line in log)
 
 
 class Bench:
@@ -404,35 +271,6 @@ class Bench:
         self.results.choose_best_pgbench(PGBENCH_CLIENTS)
 
 
-# ---- the peers' needs ----
-
-def find_php_fpm() -> str | None:
-    """With the extension for PostgreSQL."""
-    for program in sorted(Path("/usr/sbin").glob("php-fpm*"), reverse=True):
-        if "pgsql" in run([str(program), "-m"], 30).split():
-            return str(program)
-    return None
-
-
-def install_node_modules() -> Path | None:
-    """Express and pg, exactly as the lock file names them, into the build folder."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        return None
-    folder = CHECKOUT / os.environ.get("BUILD", "build") / "bench"
-    lock, installed = HERE / "peers" / "package-lock.json", folder / "node_modules" / "installed-lock.json"
-    if installed.exists() and installed.read_bytes() == lock.read_bytes():
-        return folder / "node_modules"
-    for name in ("package.json", "package-lock.json"):
-        shutil.copyfile(HERE / "peers" / name, folder / name)
-    try:
-        run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], 300, cwd=folder)
-    except (BenchError, subprocess.SubprocessError) as failure:
-        say(f"npm cannot install Express and pg: {failure}")
-        return None
-    shutil.copyfile(lock, installed)
-    return folder / "node_modules"
-
-
 # ---- the program ----
 
 def end_by_signal(number: int, frame: object) -> None:
@@ -449,7 +287,7 @@ def bound_time(seconds: int, rounds: int, orders: int) -> None:
 
 
 def measure(seconds: int, rounds: int, orders: int) -> tuple[report.Results, dict[str, object]]:
-    php_fpm, node_modules = find_php_fpm(), install_node_modules()
+    php_fpm, node_modules = runtimes.find_php_fpm(), runtimes.install_node_modules()
     services = Services(php_fpm, node_modules)
     try:
         say(f"starting the stack in {services.folder}")
@@ -478,7 +316,8 @@ def main() -> None:
     results, environment = measure(seconds, rounds, orders)
     settings = {
         "seconds_of_a_phase": seconds, "rounds": rounds, "orders_stored_for_scale": orders,
-        "events": f"CrossBorderly parcel.status_changed, each with an id of its own, {KNOWN_PERCENT} % about a parcel that is known already"}
+        "events": f"CrossBorderly parcel.status_changed, each with an id of its own, {KNOWN_PERCENT} % about a parcel that is known already",
+        "peers": f"Express: {os.cpu_count()} workers with {runtimes.POOL} connections each; PHP: {runtimes.POOL} processes; pgbench: prepared statements"}
     report.print_report(results, environment, settings)
     if os.environ.get("BENCH_JSON"):
         report.write_json(results, environment, settings, Path(os.environ["BENCH_JSON"]))

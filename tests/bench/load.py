@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict
 
-HERE = Path(__file__).resolve().parent
-
-
-class BenchError(Exception):
-    """The benchmark cannot go on, or its result would be wrong."""
+from common import HERE, BenchError, run
 
 
 @dataclass
@@ -28,14 +23,6 @@ class Load:
     @property
     def per_second(self) -> float:
         return self.good / self.seconds
-
-
-def run(command: list[str], seconds: float, **options: object) -> str:
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-                          timeout=seconds, **options)
-    if done.returncode != 0:
-        raise BenchError(f"{Path(command[0]).name} failed with status {done.returncode}:\n{done.stdout[-4000:]}")
-    return done.stdout
 
 
 def wrk(port: int, mode: str, requests: Path, connections: int, threads: int, seconds: float) -> Load:

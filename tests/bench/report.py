@@ -28,10 +28,16 @@ ROWS = [
     ("scale_ingest", "ingest with {orders} orders stored"),
     ("scale_status", "status with {orders} orders stored"),
 ]
+# Each panel: title, and its bars with their names.
 CHART = [
-    ("webhooks taken per second", ["ingest", "ingest_256", "ingest_null", "ingest_pgbench", "ingest_express", "ingest_php", "scale_ingest"]),
-    ("order documents served per second", ["status", "status_304", "status_null", "status_express", "scale_status"]),
+    ("webhooks taken per second", {
+        "ingest": "waybill", "ingest_256": "waybill, 256 connections", "scale_ingest": "waybill, {orders} orders stored",
+        "ingest_pgbench": "pgbench, one event a transaction", "ingest_express": "Express + pg", "ingest_php": "PHP", "ingest_null": "null responder"}),
+    ("order documents served per second", {
+        "status": "waybill", "scale_status": "waybill, {orders} orders stored", "status_304": "waybill, not modified",
+        "status_express": "Express + pg", "status_null": "null responder"}),
 ]
+OUR_COLOUR, PEER_COLOUR = 0x2A6F97, 0xB0B0B0
 PEERS = {"ingest_null", "ingest_pgbench", "ingest_express", "ingest_php", "status_null", "status_express"}
 
 
@@ -184,17 +190,18 @@ def write_json(results: Results, environment: dict[str, object], settings: dict[
 
 def draw_chart(results: Results, file: Path) -> None:
     plots = []
-    for title, keys in CHART:
-        rows = [(key, rate) for key in reversed(keys) if (rate := results.of(key, "per_second")) is not None]
-        data = "\n".join(f'{place} {rate:.0f} "{key}" {1 if key in PEERS else 0}' for place, (key, rate) in enumerate(rows))
-        top = max((rate for _, rate in rows), default=1)
+    for title, names in CHART:
+        rows = [(key, name.format(orders=results.orders), rate) for key, name in reversed(names.items())
+                if (rate := results.of(key, "per_second")) is not None]
+        data = "\n".join(f'{place} {rate:.0f} "{name}" {PEER_COLOUR if key in PEERS else OUR_COLOUR}' for place, (key, name, rate) in enumerate(rows))
+        top = max((rate for _, _, rate in rows), default=1)
         plots.append(f"$data << EOD\n{data}\nEOD\n"
                      f"set title '{title}'\nset xrange [0:{top * 1.15}]\nset yrange [-0.6:{len(rows) - 0.4}]\n"
-                     "plot $data using ($2/2):1:($2/2):(0.35):($4 == 1 ? 0xb0b0b0 : 0x2a6f97):ytic(3) with boxxyerror lc rgb variable notitle,"
+                     "plot $data using ($2/2):1:($2/2):(0.35):4:ytic(3) with boxxyerror lc rgb variable notitle,"
                      f" $data using ($2 + {top * 0.01}):1:2 with labels left notitle\n")
-    script = ("set terminal svg size 900,620 font 'sans-serif,13' background rgb 'white'\n"
+    script = ("set terminal svg noenhanced size 900,620 font 'sans-serif,13' background rgb 'white'\n"
               f"set output '{file}'\n"
-              "set encoding utf8\nset style fill solid noborder\nset border 3\nset tics nomirror out\nset grid xtics lc rgb '#dddddd'\nset format x \"%'.0f\"\n"
-              "set lmargin 20\nset multiplot layout 2,1\n" + "".join(plots) + "unset multiplot\n")
+              "set encoding utf8\nset style fill solid noborder\nset border 3\nset tics nomirror out\nset grid xtics lc rgb '#dddddd'\n"
+              "set lmargin 34\nset multiplot layout 2,1\n" + "".join(plots) + "unset multiplot\n")
     file.parent.mkdir(parents=True, exist_ok=True)
     subprocess.run(["gnuplot"], input=script, text=True, check=True, timeout=60)
