@@ -147,13 +147,11 @@ bool cgi_serve(void (*handle)(void *context, struct exchange *exchange),
         .lock = PTHREAD_MUTEX_INITIALIZER,
         .changed = PTHREAD_COND_INITIALIZER,
     };
-    struct slice announced = http_param(&request.exchange.params, "CONTENT_LENGTH");
     struct slice method = http_param(&request.exchange.params, "REQUEST_METHOD");
     if (slice_eq(method, SLICE_OF("GET")) || slice_eq(method, SLICE_OF("HEAD"))) {
         request.left = 0; /* standard input may be anything, and never end */
-    } else if (announced.len > 0 &&
-               (!slice_to_int64(announced, &request.left) || request.left < 0)) {
-        request.broken = true;
+    } else {
+        request.broken = !exchange_announced_length(&request.exchange.params, &request.left);
     }
     handle(context, &request.exchange);
     wait_for_answer(&request, deadline_ms);

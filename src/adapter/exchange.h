@@ -32,6 +32,10 @@ struct exchange {
     bool (*answer)(struct exchange *exchange, struct http_answer *answer);
 };
 
+/* For transports: the length that Content-Length announces, -1 where it does not, INT64_MAX where
+ * that is less. False when it is no number. */
+MUST_CHECK bool exchange_announced_length(const struct http_params *params, int64_t *length);
+
 /* Reads the whole body, at most MAX bytes, into BODY (initialised by the caller, who frees it).
  * Only within the handler. */
 MUST_CHECK enum body_status exchange_read_body(struct exchange *exchange, size_t max,

@@ -345,9 +345,8 @@ static enum body_status read_to_end(struct connection *connection, size_t max,
 
 static enum body_status read_body(struct exchange *exchange, size_t max, struct strbuf *body) {
     struct connection *connection = (struct connection *)exchange;
-    struct slice announced = http_param(&exchange->params, "CONTENT_LENGTH");
-    int64_t length = -1;
-    if (announced.len > 0 && (!slice_to_int64(announced, &length) || length < 0)) {
+    int64_t length;
+    if (!exchange_announced_length(&exchange->params, &length)) {
         discard(exchange);
         return BODY_CUT_SHORT;
     }

@@ -211,8 +211,12 @@ static void take_found_documents(struct job *job) {
     struct json_writer writer;
     struct strbuf text;
     strbuf_init(&text, 128);
-    /* An order may have changed since it was found: the ETag speaks of what is sent. */
+    /* An order may have changed since it was found. To a follower it comes again, behind the
+     * cursor, so it is left out here; of a list the ETag speaks of what is sent. */
     for (size_t i = 0; i < search->count; i++) {
+        if (search->changes && job->lookups[i].version != search->found[i].version) {
+            job->lookups[i].version = 0;
+        }
         search->found[i].version = job->lookups[i].version;
     }
     if (!search_etag(job, &text)) {

@@ -440,35 +440,13 @@ def connections_to(path: str) -> list[str]:
     return [fields[6] for fields in lines if fields[-1] == path and fields[5] == "03"]
 
 
-def test_a_new_source_after_sighup(stack: Stack) -> None:
-    """The same process takes it, and drops it again."""
-    secret = wb.uid() + wb.uid()
-    sender = stack.sender("newcomer", wb.crossborderly_signature(secret))
-    before, pids = stack.config.read_text(), stack.pids()
-    stack.add_secrets(secret)
-    try:
-        assert sender.post(new_event()).status == 401
-        stack.write_config(before + f'\nsource newcomer {{ provider = crossborderly  secret = "{secret}" }}\n')
-        stack.hang_up("webhook")
-        wait_until(lambda: sender.post(new_event()).status == 200, "the new source is known")
-    finally:
-        stack.write_config(before)
-        stack.hang_up("webhook")
-    wait_until(lambda: sender.post(new_event()).status == 401, "the new source is forgotten")
-    assert stack.pids() == pids
-
-
-def test_a_bad_configuration_after_sighup_is_reported_and_not_used(stack: Stack) -> None:
-    before, pids = stack.config.read_text(), stack.pids()
-    try:
-        stack.write_config(before + "\nsource crossborderly2 { provider = nonesuch }\n")
-        for name in RESPONDERS:
-            stack.hang_up(name)
-            wait_until(lambda: "nonesuch" in stack.log_text(name), f"{name}.fcgi reports it")
-        assert stack.sender("crossborderly").post(new_event()).status == 200
-        assert stack.status.get("/orders", {"limit": 1}).status == 200
-    finally:
-        stack.write_config(before)
+@pytest.mark.parametrize("name", RESPONDERS)
+def test_a_hang_up_ends_nothing(stack: Stack, name: str) -> None:
+    """The configuration is not read again yet; the responder goes on with the one it has."""
+    pids = stack.pids()
+    os.kill(stack.pid(name), signal.SIGHUP)
+    assert stack.sender("crossborderly").post(new_event()).status == 200
+    assert stack.status.get("/orders", {"limit": 1}).status == 200
     assert stack.pids() == pids
 
 

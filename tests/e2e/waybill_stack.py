@@ -293,10 +293,6 @@ class Stack:
         for name, pid in before.items():
             self.wait_replaced(name, pid)
 
-    def hang_up(self, name: str) -> None:
-        """SIGHUP: the responder reads its configuration again."""
-        os.kill(self.pid(name), signal.SIGHUP)
-
     def wait_replaced(self, name: str, pid: int) -> None:
         """Until another process than PID answers."""
         wait_until(lambda: self.pid(name) != pid and self.is_ready(name), f"{name}.fcgi is replaced: {self.log_end(name)}")
