@@ -37,7 +37,6 @@ settings() {
     RUN=$VAR/run
     SECRETS=$VAR/secrets
     CONFIG=$VAR/waybill.conf
-    RUN_ENV=$VAR/run.env
     SOCKDIR=$RUN
     choose_user
 }
@@ -140,6 +139,8 @@ start() {
     php) start_php ;;
     *) die "no such service: $1" ;;
     esac
+    # A program may answer before its supervisor has written down its id.
+    wait_until $READY_SECONDS test -s "$RUN/${1%-scale}.child" || die "$1 does not start"
 }
 
 start_responder() {
