@@ -312,6 +312,18 @@ def test_the_status_of_an_order(stack: Stack, case: str) -> None:
     assert document["boxes_delivered"] == words.count("delivered")
 
 
+def test_a_weak_word_shows_while_nothing_better_is_known(stack: Stack) -> None:
+    """Whenever it came; a delay is remembered all the same."""
+    order, sender = wb.uid("o"), stack.sender("crowdsender")
+    shown = []
+    for minutes, word in ((50, "reprint"), (60, "possible delay"), (10, "waiting"), (70, "possible delay")):
+        sender.deliver(wb.tracking_updated(order, "box", word, wb.moment(minutes)))
+        (box,) = stack.status.order("crowdsender", order)["boxes"]
+        shown.append((box["status"], box["status_detail"], box["was_delayed"]))
+    assert shown == [
+        ("pre_transit", "label_reprinted", False), ("in_transit", "delayed", True), ("pending", None, True), ("pending", None, True)]
+
+
 def test_a_late_event_undoes_nothing(stack: Stack) -> None:
     tracking, sender = wb.uid("T"), stack.sender("crossborderly")
     sender.deliver(wb.delivered(tracking, wb.moment(60)))
