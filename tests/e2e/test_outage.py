@@ -125,7 +125,7 @@ def test_too_many_requests_in_hand(without_spool: Callable[[str], Stack]) -> Non
 
 
 def test_too_many_bytes_in_hand(without_spool: Callable[[str], Stack]) -> None:
-    """The same for bodies: one of these fits, two do not."""
+    """The same for bodies: one of these fits, two do not (and two that come in together keep each other out)."""
     stack = without_spool("lighttpd")
     sender = stack.sender("crossborderly")
 
@@ -138,7 +138,7 @@ def test_too_many_bytes_in_hand(without_spool: Callable[[str], Stack]) -> None:
         wait_until(lambda: post(0)[0].outcome == (200, "applied"), "it takes long events again")
     for answer, _ in results:
         assert_unavailable(answer)
-    assert len([seconds for _, seconds in results if seconds < 2.0]) == 3, results
+    assert len([seconds for _, seconds in results if seconds < 2.0]) >= 3, results
 
 
 @pytest.mark.parametrize("setting", ["fsync", "full_page_writes"])
