@@ -59,6 +59,11 @@ def make(*arguments: str) -> subprocess.CompletedProcess[str]:
         text=True, timeout=MAKE_SECONDS)
 
 
+def heed_ctrl_c() -> None:
+    """Where the tests run in the background of a shell, SIGINT is ignored, and a shell cannot trap what it was born to ignore."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Stack:
     """One stack in a folder of its own, which goes away with it."""
 
@@ -90,7 +95,7 @@ class Stack:
         command = make_command("run", f"VAR={self.var}", f"PORT={self.port}", f"SERVER={self.server}")
         return subprocess.Popen(
             command, env=make_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            start_new_session=True)
+            start_new_session=True, preexec_fn=heed_ctrl_c)
 
     def make(self, target: str, *variables: str) -> subprocess.CompletedProcess[str]:
         return make(target, f"VAR={self.var}", *variables)

@@ -97,7 +97,8 @@ child_id() {
 # gets the leader's id, so a group without a living leader is ours.
 stop_rest() {
     local pid
-    read -r pid _ <"$RUN/$1.pid"
+    # Two that stop one stack at the same time: the other was quicker.
+    { read -r pid _ <"$RUN/$1.pid"; } 2>/dev/null || return 0
     process_start "$pid" >/dev/null || kill -KILL -- "-$pid" 2>/dev/null || true
 }
 
