@@ -332,9 +332,11 @@ class Stack:
         return [self.env[name] for name in names] + [found.group(1) for found in passwords if found]
 
     def check_logs(self) -> None:
-        """No sanitizer's report, no secret, nobody's name or address."""
+        """No sanitizer's report, no secret, nobody's name or address; and no responder ended but by our SIGTERM or SIGKILL, in good order."""
         for log in sorted((self.var / "log").iterdir()):
             text = log.read_text(errors="replace")
+            ends = set(re.findall(r"^supervisor: .* ended with status (\d+)", text, re.MULTILINE))
+            assert ends <= {"0", "137"}, f"{log.name} of {self.server}: {ends}\n{text[-3000:]}"
             for report in SANITIZER_REPORTS:
                 assert report not in text, f"{log.name} of {self.server} has a report:\n{text[text.index(report) - 200:][:6000]}"
             for word in (*self._secrets, *client.PERSONAL):
