@@ -14,6 +14,7 @@ class Stacks:
     def __init__(self) -> None:
         self._started: list[Stack] = []
         self._shared: dict[str, Stack] = {}
+        self._failed: set[str] = set()
         self._extras: dict[str, ExtraSources] = {}
 
     def make(self, server: str = "lighttpd") -> Stack:
@@ -25,9 +26,13 @@ class Stacks:
     def __call__(self, server: str) -> Stack:
         """The session's stack behind SERVER. Tests share it: each keeps to random ids."""
         if server not in self._shared:
+            # Without one, all its tests fail: once with the reason is enough.
+            assert server not in self._failed, f"the stack behind {server} did not start, see the first failure"
+            self._failed.add(server)
             stack = self.make(server).up()
             self._extras[server] = ExtraSources(stack).add()
             self._shared[server] = stack
+            self._failed.remove(server)
         return self._shared[server]
 
     def extras(self, server: str) -> ExtraSources:

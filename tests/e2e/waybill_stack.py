@@ -333,7 +333,7 @@ class Stack:
 
     def check_logs(self) -> None:
         """No sanitizer's report, no secret, nobody's name or address; and no responder ended but by our SIGTERM or SIGKILL, in good order."""
-        for log in sorted((self.var / "log").iterdir()):
+        for log in sorted((self.var / "log").glob("*.log")):
             text = log.read_text(errors="replace")
             ends = set(re.findall(r"^supervisor: .* ended with status (\d+)", text, re.MULTILINE))
             assert ends <= {"0", "137"}, f"{log.name} of {self.server}: {ends}\n{text[-3000:]}"
