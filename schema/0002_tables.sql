@@ -193,4 +193,6 @@ CREATE TABLE waybill_data.feed (
     position bigint PRIMARY KEY,
     order_key uuid NOT NULL
 );
+CREATE TABLE waybill_data.feed_lock ();
+COMMENT ON TABLE waybill_data.feed_lock IS 'Holds nothing: whoever draws positions locks it until commit.';
 COMMENT ON TABLE waybill_data.feed IS 'Which order changed at which position; the newest row of an order is its version.';

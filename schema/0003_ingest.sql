@@ -78,14 +78,13 @@ BEGIN
         ON CONFLICT (manifest_key) DO UPDATE SET
             register_key = excluded.register_key, parcel_count = excluded.parcel_count, submitted_at = excluded.submitted_at,
             awb_number = excluded.awb_number, country = excluded.country
-        -- An equal key writes the same again: a rebuild does that.
-        WHERE excluded.register_key >= m.register_key;
+        WHERE excluded.register_key > m.register_key;
     END LOOP;
 
     -- The orders first, sorted: whoever holds an order's row owns its boxes, events and documents until commit.
     INSERT INTO waybill_data.orders (order_key, live, source, provider, order_id)
     SELECT i.order_key, i.live, i.source, i.provider, i.order_id
-    FROM unnest(orders) i WHERE fresh[i.ordinal] AND i.round = 1
+    FROM unnest(orders) i WHERE fresh[i.ordinal]
     ORDER BY i.order_key
     ON CONFLICT (order_key) DO NOTHING;
 
@@ -281,14 +280,11 @@ BEGIN
     SELECT array_agg(w.order_key) INTO part FROM written w;
     changed_orders := changed_orders || part;
 
-    WITH written AS (
-        INSERT INTO waybill_data.order_changes (order_key, delivery_id, field, previous_value, new_value, occurred_at)
-        SELECT i.order_key, i.delivery_id, i.field, i.previous_value, i.new_value, i.occurred_at
-        FROM unnest(order_changes) i WHERE fresh[i.ordinal]
-        ON CONFLICT DO NOTHING
-        RETURNING order_key)
-    SELECT array_agg(w.order_key) INTO part FROM written w;
     -- Only first_event_at and last_event_at show these: the roll-up finds out.
+    INSERT INTO waybill_data.order_changes (order_key, delivery_id, field, previous_value, new_value, occurred_at)
+    SELECT i.order_key, i.delivery_id, i.field, i.previous_value, i.new_value, i.occurred_at
+    FROM unnest(order_changes) i WHERE fresh[i.ordinal]
+    ON CONFLICT DO NOTHING;
 
     -- Boxes that the newest list leaves out, or has again.
     SELECT EXISTS (SELECT FROM unnest(orders) i WHERE i.box_list IS NOT NULL)
@@ -321,8 +317,8 @@ AS $$
 DECLARE
     orders_changed integer;
 BEGIN
-    -- Positions must become visible in their order: this lock is held until commit. Its key is the table's oid.
-    PERFORM pg_advisory_xact_lock('waybill_data.feed'::regclass::oid::bigint);
+    -- Positions must become visible in their order: this lock is held until commit. On a table, since everybody may take an advisory lock.
+    LOCK TABLE waybill_data.feed_lock IN EXCLUSIVE MODE;
 
     WITH box AS (
         SELECT b.order_key, b.status, b.status_at, b.delivered_at, b.shipped_at, b.last_open_at,
@@ -442,7 +438,7 @@ SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
-    refused integer[] := '{}';
+    refused uuid[] := '{}';
     fresh boolean[];
     outcomes text[];
 BEGIN
@@ -457,12 +453,12 @@ BEGIN
         SELECT d.delivery_id, d.order_key, d.received_at, length(d.body), d.live, d.source, d.provider, d.event_type, d.event_id,
                d.outcome, d.detail, sha256(d.body), d.headers, d.body
         FROM unnest(deliveries) d
-        WHERE d.round = 1 AND d.ordinal <> ALL (refused)
+        WHERE d.round = 1 AND d.delivery_id <> ALL (refused)
         ORDER BY d.delivery_id
         ON CONFLICT (delivery_id) DO NOTHING
         RETURNING t.delivery_id)
     SELECT array_agg(i.delivery_id IS NOT NULL AND d.round = 1 ORDER BY d.ordinal),
-           array_agg(CASE WHEN d.ordinal = ANY (refused) THEN 'refused'
+           array_agg(CASE WHEN d.delivery_id = ANY (refused) THEN 'refused'
                           WHEN i.delivery_id IS NOT NULL AND d.round = 1 THEN d.outcome
                           ELSE 'duplicate' END ORDER BY d.ordinal)
     INTO fresh, outcomes
@@ -483,15 +479,16 @@ END
 $$;
 COMMENT ON FUNCTION waybill_data.ingest IS 'Stores a batch of webhooks and what they say, in one transaction; the only thing the role waybill_ingest can do.';
 
--- The ordinals of quarantined deliveries that would take their source over its quarantine_max. Those known already take no room.
+-- The quarantined deliveries that would take their source over its quarantine_max, by id: a repetition in the batch is refused with the first. Those known
+-- already take no room.
 CREATE FUNCTION waybill_data.refused_quarantine(deliveries waybill_data.delivery_in[])
-RETURNS integer[] LANGUAGE plpgsql VOLATILE
+RETURNS uuid[] LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
     one record;
-    refused integer[] := '{}';
+    refused uuid[] := '{}';
 BEGIN
     INSERT INTO waybill_data.quarantine_usage (source)
     SELECT DISTINCT d.source FROM unnest(deliveries) d WHERE d.outcome = 'quarantined' ORDER BY 1
@@ -501,7 +498,7 @@ BEGIN
     WHERE u.source IN (SELECT d.source FROM unnest(deliveries) d WHERE d.outcome = 'quarantined') ORDER BY u.source FOR UPDATE;
 
     FOR one IN
-        SELECT d.ordinal, d.source, length(d.body) AS bytes, d.quarantine_max FROM unnest(deliveries) d
+        SELECT d.delivery_id, d.source, length(d.body) AS bytes, d.quarantine_max FROM unnest(deliveries) d
         WHERE d.outcome = 'quarantined' AND d.round = 1
           AND NOT EXISTS (SELECT FROM waybill_data.deliveries t WHERE t.delivery_id = d.delivery_id)
         ORDER BY d.ordinal
@@ -509,7 +506,7 @@ BEGIN
         UPDATE waybill_data.quarantine_usage u SET bytes = u.bytes + one.bytes
         WHERE u.source = one.source AND u.bytes + one.bytes <= one.quarantine_max;
         IF NOT FOUND THEN
-            refused := refused || one.ordinal;
+            refused := refused || one.delivery_id;
         END IF;
     END LOOP;
     RETURN refused;
@@ -572,6 +569,8 @@ BEGIN
     WHERE b.order_key = the_order AND templates ? b.box_key::text;
 
     IF before.version > 0 AND document_before IS NOT DISTINCT FROM waybill_data.comparable_document(the_order) THEN
+        -- Nobody has seen the version that it was given meanwhile.
+        DELETE FROM waybill_data.feed f USING waybill_data.orders o WHERE o.order_key = the_order AND f.position = o.version;
         UPDATE waybill_data.orders SET version = before.version, updated_at = before.updated_at WHERE order_key = the_order;
         RETURN false;
     END IF;

@@ -121,7 +121,12 @@ static bool answer_exchange(struct exchange *exchange, struct http_answer *answe
     return !late;
 }
 
-static void wait_for_answer(struct cgi_request *request, int64_t deadline_ms) {
+/* Waits for the answer, and at the deadline has LATE make one: under the lock, since whoever works
+ * on the request must pass it to answer, and lives until then. */
+static void wait_for_answer(struct cgi_request *request, int64_t deadline_ms,
+                            void (*late)(void *context, struct exchange *exchange,
+                                         struct http_answer *answer),
+                            void *context) {
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += (time_t)(deadline_ms / 1000);
@@ -130,6 +135,12 @@ static void wait_for_answer(struct cgi_request *request, int64_t deadline_ms) {
            pthread_cond_timedwait(&request->changed, &request->lock, &until) == 0) {
     }
     request->late = !request->answered;
+    if (request->late) {
+        struct http_answer answer;
+        http_answer_init(&answer);
+        late(context, &request->exchange, &answer);
+        write_answer(&answer);
+    }
     pthread_mutex_unlock(&request->lock);
 }
 
@@ -154,12 +165,6 @@ bool cgi_serve(void (*handle)(void *context, struct exchange *exchange),
         request.broken = !exchange_announced_length(&request.exchange.params, &request.left);
     }
     handle(context, &request.exchange);
-    wait_for_answer(&request, deadline_ms);
-    if (request.late) {
-        struct http_answer answer;
-        http_answer_init(&answer);
-        late(context, &request.exchange, &answer);
-        write_answer(&answer);
-    }
+    wait_for_answer(&request, deadline_ms, late, context);
     return !request.late || err_set(err, ERR_TIMEOUT, "the request was not answered in time");
 }

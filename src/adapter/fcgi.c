@@ -26,7 +26,7 @@
 #define TICK_MS 100         /* how often deadlines and stuck workers are looked at */
 #define READ_TIMEOUT_S 10   /* of one read of a request */
 #define STOP_GRACE_MS 1000  /* at the end, for connections that have not said anything yet */
-#define STOP_LIMIT_MS 10000 /* at the end, for everything */
+#define STOP_LIMIT_MS 15000 /* at the end, for everything */
 #define DISCARD_LIMIT (64u << 20)
 
 /* One connection of the web server, and the request on it. Two hold it: the worker that serves it
@@ -56,7 +56,7 @@ struct server {
     int wake_fd; /* eventfd, readable once the workers shall end */
     atomic_size_t in_flight;
     atomic_size_t buffered;
-    atomic_size_t reading;     /* workers that wait for a peer's bytes */
+    atomic_size_t waiting;     /* workers that wait for a peer: to send, or to take, bytes */
     atomic_size_t connections; /* open, of which */
     atomic_size_t idle;        /* kept between requests */
     atomic_bool stopping;      /* no connection is kept any more */
@@ -112,6 +112,7 @@ static void end_request(struct connection *connection) {
 static void write_answer(struct connection *connection) {
     struct http_answer *answer = &connection->answer;
     struct strbuf head;
+    atomic_fetch_add(&connection->server->waiting, 1);
     strbuf_init(&head, 64u << 10);
     http_answer_head(answer, &head);
     if (!strbuf_failed(&head)) {
@@ -125,6 +126,7 @@ static void write_answer(struct connection *connection) {
     strbuf_free(&head);
     http_answer_free(answer);
     end_request(connection);
+    atomic_fetch_sub(&connection->server->waiting, 1);
 }
 
 /* The answer is written and nobody holds the connection any more: wait for its next request, or
@@ -272,10 +274,10 @@ static void answer_late(struct server *server) {
         connection->answered = connection->late = true;
         connection->holders++;
         unpark(connection);
-        pthread_mutex_unlock(&server->lock);
-
+        /* Under the lock: who works on the request must pass it to answer, and lives until then. */
         http_answer_init(&connection->answer);
         server->options.late(server->options.context, &connection->exchange, &connection->answer);
+        pthread_mutex_unlock(&server->lock);
         queue_done(connection);
     }
 }
@@ -284,9 +286,9 @@ static void answer_late(struct server *server) {
 
 static int read_some(struct connection *connection, char *bytes, size_t len) {
     struct server *server = connection->server;
-    atomic_fetch_add(&server->reading, 1);
+    atomic_fetch_add(&server->waiting, 1);
     int n = FCGX_GetStr(bytes, (int)len, connection->request.in);
-    atomic_fetch_sub(&server->reading, 1);
+    atomic_fetch_sub(&server->waiting, 1);
     return n;
 }
 
@@ -383,9 +385,9 @@ static void serve_request(struct connection *connection) {
     connection->request.keepConnection = 1;
     /* Should libfcgi close it after all, then without waiting for the peer. */
     FCGX_Detach(&connection->request);
-    atomic_fetch_add(&server->reading, 1);
+    atomic_fetch_add(&server->waiting, 1);
     int rc = FCGX_Accept_r(&connection->request);
-    atomic_fetch_sub(&server->reading, 1);
+    atomic_fetch_sub(&server->waiting, 1);
     if (rc != 0 || connection->request.ipcFd < 0) {
         /* The peer closed, or what it sent is no request; libfcgi has closed the descriptor. */
         atomic_fetch_sub(&server->in_flight, 1);
@@ -533,7 +535,7 @@ void fcgi_block_signals(void) {
 static void tick(struct server *server) {
     answer_late(server);
     size_t limit = server->options.max_in_flight + WORKERS_AT_START;
-    if (atomic_load(&server->reading) >= server->workers && server->workers < limit) {
+    if (atomic_load(&server->waiting) >= server->workers && server->workers < limit) {
         size_t more =
             server->workers < limit - server->workers ? server->workers : limit - server->workers;
         add_workers(server, more);

@@ -19,15 +19,16 @@ struct fcgi_options {
     int64_t deadline_ms;  /* from parking to the answer */
     /* A request came. */
     void (*handle)(void *context, struct exchange *exchange);
-    /* A parked request was not answered in time: fill ANSWER. Runs beside the thread that works on
+    /* A parked request was not answered in time: fill ANSWER, and call nothing of this module.
+     * Runs beside the thread that works on
      * the request. */
     void (*late)(void *context, struct exchange *exchange, struct http_answer *answer);
     void *context;
 };
 
 /*
- * Serves until SIGTERM or SIGUSR1, then takes no more connections, finishes the requests in hand
- * and returns true. All signals must be blocked in every thread before the call
+ * Serves until SIGTERM, SIGUSR1 or SIGINT, then takes no more connections, finishes the requests in
+ * hand and returns true. All signals must be blocked in every thread before the call
  * (fcgi_block_signals() in main, first). Requests that are still in hand 15 seconds after the
  * signal are cut: the process ends there, with exit code 0. False with ERR_SYSTEM when it cannot
  * start.

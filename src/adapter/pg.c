@@ -93,6 +93,13 @@ void pg_close(struct pg *pg) {
     }
 }
 
+bool pg_dsn_is_valid(const char *dsn) {
+    /* What the library says of it is left out: it quotes the text. */
+    PQconninfoOption *options = PQconninfoParse(dsn, NULL);
+    PQconninfoFree(options);
+    return options != NULL;
+}
+
 /* ---- parameters ---- */
 
 void pg_params_init(struct pg_params *params, size_t max_bytes) {
@@ -550,8 +557,9 @@ bool pg_error_is_data(const struct err *err) {
 
 bool pg_error_needs_reconnect(const struct err *err) {
     /* Connection exceptions, shutdown and crash, a primary that became a standby, an idle
-     * transaction that was ended. */
-    static const char *const prefixes[] = {"08", "57P", "25006", "25P03", "01"};
+     * transaction that was ended, a commit that may not be replicated. And types, functions or
+     * rights that are not there: what a connection learnt at its beginning may be out of date. */
+    static const char *const prefixes[] = {"08", "57P", "25006", "25P03", "01", "42", "3F"};
     return err->kind == ERR_CONNECTION || err->kind == ERR_TIMEOUT ||
            (err->kind == ERR_DATABASE && state_starts(err, prefixes, ARRAY_LEN(prefixes)));
 }

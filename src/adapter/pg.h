@@ -22,6 +22,8 @@ struct pg_result;
  */
 MUST_CHECK struct pg *pg_connect(const char *dsn, const char *application, struct err *err);
 void pg_close(struct pg *pg);
+/* Whether libpq can read DSN as a connection string; nothing is connected. */
+bool pg_dsn_is_valid(const char *dsn);
 
 /* ---- parameters ---- */
 
@@ -107,7 +109,8 @@ void pg_result_clear(struct pg_result *result);
 
 /* The data itself is refused (classes 21, 22, 23, 54, …): trying it again gives the same. */
 bool pg_error_is_data(const struct err *err);
-/* The connection cannot be used any more: lost, read-only after a failover, shutting down. */
+/* The connection cannot be used any more: lost, out of date, read-only after a failover, shutting
+ * down. */
 bool pg_error_needs_reconnect(const struct err *err);
 /* Deadlock, serialization failure, lock timeout: the same again may succeed on the same connection.
  */

@@ -25,19 +25,16 @@ struct job {
         record; /* what was known when it was parked; not changed after, a late answer reads it */
     struct arena *arena;
     struct strbuf body;
-    struct json_doc *doc;
     const struct source *source;
     struct delivery delivery;
     bool is_probe, details; /* readyz */
     struct store_health health;
     enum store_result health_result;
     bool not_json; /* answered 400 after it is kept */
-    struct json_position where;
 };
 
 static void job_free(struct job *job) {
     if (job != NULL) {
-        json_doc_free(job->doc);
         strbuf_free(&job->body);
         arena_free(job->arena);
         free(job);
@@ -57,41 +54,56 @@ static struct slice position_text(const struct json_position *where, struct aren
     return ok ? copy : SLICE_OF("not JSON");
 }
 
-static bool set_content(struct delivery *delivery, const struct json *root,
-                        const char *resend_counter, struct arena *arena) {
+/* The identities; the content is only there as long as they are derived. */
+static bool identify(struct delivery *delivery, const struct json *root, const char *resend_counter,
+                     struct arena *arena) {
     struct strbuf canonical;
+    /* The canonical form can be longer than the body: 1e9 is written out. */
     strbuf_init(&canonical, 8 * delivery->body.len + 4096);
-    bool ok = json_canonical(root, resend_counter, &canonical) && !strbuf_failed(&canonical) &&
-              arena_dup(arena, strbuf_slice(&canonical), &delivery->content);
+    bool ok = json_canonical(root, resend_counter, &canonical) && !strbuf_failed(&canonical);
+    delivery->content = strbuf_slice(&canonical);
+    ok = ok && delivery_identify(delivery, arena);
+    delivery->content = SLICE_EMPTY;
     strbuf_free(&canonical);
     return ok;
 }
 
+/* What a JSON document says, and under which identities. */
+static bool read_document(struct delivery *delivery, const struct provider *provider,
+                          struct arena *arena, const struct json *root) {
+    return provider->read(root, arena, &delivery->changes, &delivery->reading) &&
+           identify(delivery, root, provider->resend_counter, arena);
+}
+
 enum ingest_reading ingest_read(struct delivery *delivery, const struct provider *provider,
-                                struct arena *arena, struct json_doc **doc,
-                                struct json_position *where) {
-    struct changes *changes = &delivery->changes;
-    enum ingest_reading result = INGEST_READ;
-    changes_init(changes);
+                                struct arena *arena) {
+    struct json_position where;
+    struct json_doc *doc = NULL;
+    bool ok = true;
+    changes_init(&delivery->changes);
     delivery->reading = READING_QUARANTINED;
-    switch (json_parse(delivery->body, doc, where)) {
+    enum json_status status = json_parse(delivery->body, &doc, &where);
+    switch (status) {
     case JSON_NO_MEMORY:
         return INGEST_NO_MEMORY;
     case JSON_INVALID:
-        changes->detail = position_text(where, arena);
-        result = INGEST_NOT_JSON;
+        delivery->changes.detail = position_text(&where, arena);
+        ok = delivery_identify(delivery, arena);
         break;
     case JSON_UNREPRESENTABLE:
-        changes->detail = SLICE_OF("a key contains U+0000");
+        delivery->changes.detail = SLICE_OF("a key contains U+0000");
+        ok = delivery_identify(delivery, arena);
         break;
     case JSON_OK:
-        if (!provider->read(json_root(*doc), arena, changes, &delivery->reading) ||
-            !set_content(delivery, json_root(*doc), provider->resend_counter, arena)) {
-            return INGEST_NO_MEMORY;
-        }
+        ok = read_document(delivery, provider, arena, json_root(doc));
         break;
     }
-    return delivery_identify(delivery, arena) ? result : INGEST_NO_MEMORY;
+    /* A tree is many times as large as its text, and the delivery may have to wait. */
+    json_doc_free(doc);
+    if (!ok) {
+        return INGEST_NO_MEMORY;
+    }
+    return status == JSON_INVALID ? INGEST_NOT_JSON : INGEST_READ;
 }
 
 /* ---- kept headers ---- */
@@ -245,7 +257,7 @@ static void complete(void *context, struct batch_job *batch_job, enum batch_resu
 void ingest_late(void *context, struct exchange *exchange, struct http_answer *answer) {
     const struct job *job = exchange->user;
     (void)context;
-    respond_late(answer, &job->head, &job->record);
+    respond_late(answer, &job->head, &job->record, job->is_probe);
 }
 
 /* ---- the engine's side: one committer, one connection ---- */
@@ -319,25 +331,6 @@ struct route {
     struct slice source, token;
 };
 
-/* [a-z][a-z0-9-]{0,31}, and none of the words that are paths of their own. */
-static bool can_be_source(struct slice name) {
-    static const struct slice taken[] = {SLICE("livez"), SLICE("readyz"), SLICE("metrics"),
-                                         SLICE("console"), SLICE("openapi.json")};
-    for (size_t i = 0; i < ARRAY_LEN(taken); i++) {
-        if (slice_eq(name, taken[i])) {
-            return false;
-        }
-    }
-    for (size_t i = 0; i < name.len; i++) {
-        char c = name.data[i];
-        bool letter = c >= 'a' && c <= 'z';
-        if (!letter && (i == 0 || !((c >= '0' && c <= '9') || c == '-'))) {
-            return false;
-        }
-    }
-    return name.len >= 1 && name.len <= 32;
-}
-
 static bool has_slash(struct slice s) {
     struct slice head, rest;
     return slice_split(s, '/', &head, &rest);
@@ -359,7 +352,7 @@ static bool find_route(const struct settings *settings, const struct request_pat
         *route = with_token ? (struct route){before, last} : (struct route){last, SLICE_EMPTY};
         two = with_token;
     }
-    return can_be_source(route->source) &&
+    return source_name_is_valid(route->source) &&
            (!two || (route->token.len > 0 && !has_slash(route->token)));
 }
 
@@ -412,8 +405,7 @@ static void take_body(struct job *job) {
         .received_at = job->head.received_at,
         .quarantine_max = job->ingest->settings->quarantine_max,
     };
-    enum ingest_reading reading =
-        ingest_read(delivery, job->source->provider, job->arena, &job->doc, &job->where);
+    enum ingest_reading reading = ingest_read(delivery, job->source->provider, job->arena);
     const struct changes *changes = &delivery->changes;
     job->not_json = reading == INGEST_NOT_JSON;
     job->record.event_type = changes->event_type;
@@ -514,9 +506,8 @@ void ingest_handle(void *context, struct exchange *exchange) {
     struct request_head head;
     request_head_read(&head, exchange, ingest->settings);
     struct job *job = calloc(1, sizeof(*job));
-    /* The canonical form of a body can be longer than the body: 1e9 is written out. */
-    struct arena *arena = arena_new(LIMIT_REQUEST_ARENA + 8 * ingest->settings->max_body);
-    if (job == NULL || arena == NULL || exchange->overloaded) {
+    struct arena *arena = arena_new(LIMIT_REQUEST_ARENA + 2 * ingest->settings->max_body);
+    if (job == NULL || arena == NULL || request_is_refused(exchange)) {
         struct request_record record = {.reason = exchange->overloaded ? SLICE_OF("max_in_flight")
                                                                        : SLICE_OF("memory")};
         respond_overloaded(exchange, &head, &record);

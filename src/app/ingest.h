@@ -20,17 +20,16 @@ void ingest_handle(void *context, struct exchange *exchange);
 void ingest_late(void *context, struct exchange *exchange, struct http_answer *answer);
 
 /*
- * Reads BODY as PROVIDER's into *delivery, whose source, body and times are set: parses, lets the
- * provider read, derives content and identities. *doc is the caller's to free after the delivery;
- * *where says why a body is no JSON. False without memory. Shared with replay.
+ * Reads the body of DELIVERY as PROVIDER's: its source, body and times are set. Parses, lets the
+ * provider read, derives content and identities; what the delivery says lives in ARENA. Shared with
+ * replay.
  */
 enum ingest_reading {
     INGEST_READ,     /* delivery->reading says what it is */
-    INGEST_NOT_JSON, /* the delivery is quarantined, *where says why */
+    INGEST_NOT_JSON, /* the delivery is quarantined, its detail says where and why */
     INGEST_NO_MEMORY,
 };
 MUST_CHECK enum ingest_reading ingest_read(struct delivery *delivery,
-                                           const struct provider *provider, struct arena *arena,
-                                           struct json_doc **doc, struct json_position *where);
+                                           const struct provider *provider, struct arena *arena);
 
 #endif

@@ -262,28 +262,33 @@ static bool fail(enum store_result result, const struct err *err, enum batch_res
     return false;
 }
 
+/* A search of its own that fails takes nobody else down: it may just be too slow. */
+static void search(struct store *store, struct job *job) {
+    struct err err = ERR_INIT;
+    enum store_result result = store_find(store, &job->search, &err);
+    if (result == STORE_OK) {
+        job->cursor_position = next_position(&job->search);
+        take_found(job);
+        if (job->answered || prepare_lookups(job)) {
+            return;
+        }
+        err_set(&err, ERR_MEMORY, "out of memory");
+    }
+    log_store_failure(result, &err);
+    make_problem(&job->answer, 503, SLICE_OF("the database cannot be asked; try again"));
+    job->answered = true;
+}
+
 /* Probes and searches: one statement each. */
-static bool run_single(struct store *store, struct job **jobs, size_t count,
-                       enum batch_result *why) {
+static void run_single(struct store *store, struct job **jobs, size_t count) {
     struct err err = ERR_INIT;
     for (size_t i = 0; i < count; i++) {
-        struct job *job = jobs[i];
-        if (job->kind == JOB_PROBE) {
-            job->health_result = store_health(store, &job->health, &err);
-        } else if (job->kind == JOB_SEARCH) {
-            enum store_result result = store_find(store, &job->search, &err);
-            if (result != STORE_OK) {
-                return fail(result, &err, why);
-            }
-            job->cursor_position = next_position(&job->search);
-            take_found(job);
-            if (!job->answered && !prepare_lookups(job)) {
-                err_set(&err, ERR_MEMORY, "out of memory");
-                return fail(STORE_DOWN, &err, why);
-            }
+        if (jobs[i]->kind == JOB_PROBE) {
+            jobs[i]->health_result = store_health(store, &jobs[i]->health, &err);
+        } else if (jobs[i]->kind == JOB_SEARCH) {
+            search(store, jobs[i]);
         }
     }
-    return true;
 }
 
 /* The look-ups of all jobs that are not answered yet: versions alone, or documents. */
@@ -365,6 +370,7 @@ static void begin_anew(struct job *job) {
     free(job->lookups);
     job->lookups = NULL;
     job->answered = false;
+    job->outcome = SLICE_EMPTY;
     job->lookup.version = 0;
 }
 
@@ -376,8 +382,11 @@ static enum batch_result run(void *state, struct batch_job **batch_jobs, size_t 
     for (size_t i = 0; i < count; i++) {
         begin_anew(jobs[i]);
     }
-    if (store == NULL || !run_single(store, jobs, count, &why) ||
-        !run_versions(store, jobs, count, &why) || !run_documents(store, jobs, count, &why)) {
+    if (store == NULL) {
+        return why;
+    }
+    run_single(store, jobs, count);
+    if (!run_versions(store, jobs, count, &why) || !run_documents(store, jobs, count, &why)) {
         return why;
     }
     return BATCH_DONE;
@@ -403,7 +412,7 @@ static void complete(void *context, struct batch_job *batch_job, enum batch_resu
 void query_late(void *context, struct exchange *exchange, struct http_answer *answer) {
     const struct job *job = exchange->user;
     (void)context;
-    respond_late(answer, &job->head, &job->record);
+    respond_late(answer, &job->head, &job->record, job->kind == JOB_PROBE);
 }
 
 /* ---- the request ---- */
@@ -607,7 +616,7 @@ void query_handle(void *context, struct exchange *exchange) {
     request_head_read(&head, exchange, query->settings);
     struct job *job = calloc(1, sizeof(*job));
     struct arena *arena = arena_new(LIMIT_REQUEST_ARENA);
-    if (job == NULL || arena == NULL || exchange->overloaded) {
+    if (job == NULL || arena == NULL || request_is_refused(exchange)) {
         struct request_record record = {.reason = exchange->overloaded ? SLICE_OF("max_in_flight")
                                                                        : SLICE_OF("memory")};
         respond_overloaded(exchange, &head, &record);

@@ -1,6 +1,5 @@
 #include "app/replay.h"
 
-#include "adapter/json.h"
 #include "app/ingest.h"
 #include "base/limits.h"
 
@@ -16,17 +15,11 @@ enum order_state { ORDER_REBUILT, ORDER_PURGED, ORDER_UNREADABLE };
 /* What one order's deliveries became. */
 struct reread {
     struct arena *arena;
-    struct json_doc **docs;
-    size_t doc_count;
     struct uuid order;
     enum order_state state;
 };
 
 static void reread_free(struct reread *reread) {
-    for (size_t i = 0; i < reread->doc_count; i++) {
-        json_doc_free(reread->docs[i]);
-    }
-    reread->doc_count = 0;
     arena_free(reread->arena);
     reread->arena = NULL;
 }
@@ -36,8 +29,6 @@ static void reread_free(struct reread *reread) {
 static bool reread_one(struct reread *reread, const struct store_delivery *stored,
                        struct delivery *delivery) {
     const struct provider *provider = provider_find(stored->provider);
-    struct json_position where;
-    struct json_doc *doc = NULL;
     if (provider == NULL) {
         return false;
     }
@@ -45,11 +36,8 @@ static bool reread_one(struct reread *reread, const struct store_delivery *store
                                   .provider = stored->provider,
                                   .body = stored->body,
                                   .received_at = stored->received_at};
-    bool ok = ingest_read(delivery, provider, reread->arena, &doc, &where) == INGEST_READ &&
+    bool ok = ingest_read(delivery, provider, reread->arena) == INGEST_READ &&
               delivery->reading == READING_APPLIED;
-    if (doc != NULL) {
-        reread->docs[reread->doc_count++] = doc;
-    }
     return ok && delivery->has_order &&
            memcmp(&delivery->order, &reread->order, sizeof(reread->order)) == 0;
 }
@@ -65,8 +53,7 @@ static bool read_order(void *context, const struct store_delivery *stored, size_
     }
     struct delivery *all = arena_array(reread->arena, count + 1, sizeof(*all));
     *deliveries = arena_array(reread->arena, count + 1, sizeof(**deliveries));
-    reread->docs = arena_array(reread->arena, count + 1, sizeof(struct json_doc *));
-    if (all == NULL || *deliveries == NULL || reread->docs == NULL) {
+    if (all == NULL || *deliveries == NULL) {
         return false;
     }
     for (size_t i = 0; i < count; i++) {

@@ -96,12 +96,18 @@ void respond(struct exchange *exchange, struct http_answer *answer, const struct
     }
 }
 
+bool request_is_refused(const struct exchange *exchange) {
+    struct request_path path = request_path_read(&exchange->params);
+    return exchange->overloaded && probe_of(&path) != PROBE_LIVEZ;
+}
+
 void respond_late(struct http_answer *answer, const struct request_head *head,
-                  const struct request_record *record) {
+                  const struct request_record *record, bool is_readyz) {
     struct request_record late = *record;
     late.outcome = SLICE_EMPTY;
     late.reason = SLICE_OF("deadline");
-    make_problem(answer, 503, SLICE_OF("not done in time; try again"));
+    make_problem(answer, 503,
+                 is_readyz ? SLICE_OF("database") : SLICE_OF("not done in time; try again"));
     http_answer_field(answer, "X-Request-Id", slice_from_cstr(head->id));
     log_request(answer->status, head, &late);
 }

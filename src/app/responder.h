@@ -39,9 +39,12 @@ struct request_record {
  * for it already. Takes ANSWER. */
 void respond(struct exchange *exchange, struct http_answer *answer, const struct request_head *head,
              const struct request_record *record);
-/* The same for the callback of a late request: fills ANSWER with 503 and writes the log line. */
+/* The same for the callback of a late request: fills ANSWER with 503 and writes the log line. A
+ * late readyz names the database. */
 void respond_late(struct http_answer *answer, const struct request_head *head,
-                  const struct request_record *record);
+                  const struct request_record *record, bool is_readyz);
+/* Too many requests are in hand for this one; livez is always answered, for it asks nobody. */
+bool request_is_refused(const struct exchange *exchange);
 /* Answers 503 at once, without a look at the request. */
 void respond_overloaded(struct exchange *exchange, const struct request_head *head,
                         const struct request_record *record);

@@ -2,6 +2,7 @@
 
 #include "adapter/config.h"
 #include "adapter/crypto.h"
+#include "adapter/pg.h"
 #include "base/arena.h"
 #include "base/hex.h"
 #include "base/limits.h"
@@ -460,19 +461,23 @@ static bool load_ranges(const struct loader *l, const struct place *at, const ch
 
 /* ---- sources ---- */
 
-static bool load_name(const struct source_loader *s) {
-    static const char *const taken[] = {"livez", "readyz", "metrics", "console", "openapi.json"};
-    struct slice name = slice_from_cstr(s->from->name);
+bool source_name_is_valid(struct slice name) {
+    static const struct slice taken[] = {SLICE("livez"), SLICE("readyz"), SLICE("metrics"),
+                                         SLICE("console"), SLICE("openapi.json")};
     for (size_t i = 0; i < ARRAY_LEN(taken); i++) {
-        if (strcmp(s->from->name, taken[i]) == 0) {
-            return SOURCE_FLAW(s, NULL, "the name is taken by a page of waybill's own");
+        if (slice_eq(name, taken[i])) {
+            return false;
         }
     }
-    if (name.len == 0 || name.len > SOURCE_NAME_MAX || name.data[0] < 'a' || name.data[0] > 'z' ||
-        !all_of(name, is_name_char)) {
+    return name.len > 0 && name.len <= SOURCE_NAME_MAX && name.data[0] >= 'a' &&
+           name.data[0] <= 'z' && all_of(name, is_name_char);
+}
+
+static bool load_name(const struct source_loader *s) {
+    if (!source_name_is_valid(slice_from_cstr(s->from->name))) {
         return SOURCE_FLAW(s, NULL,
                            "the name must be a small letter and up to 31 small letters, digits "
-                           "or '-'");
+                           "or '-', and not livez, readyz, metrics or console");
     }
     return keep_text(s->all, s->from->name, &s->source->name);
 }
@@ -773,14 +778,22 @@ static bool load_clients(const struct loader *l) {
 
 /* ---- the rest ---- */
 
+/* NULL where the option is not given: libpq's own environment decides then. */
+static bool load_dsn(const struct loader *l, const char *option, const char *dsn,
+                     struct slice *kept) {
+    static const struct place at = {.section = "database"};
+    if (dsn != NULL && !pg_dsn_is_valid(dsn)) {
+        return flaw_at(l, &at, option, "is no connection string that libpq can read");
+    }
+    return keep_secret(l, slice_from_cstr(dsn), kept);
+}
+
 static bool load_dsns(const struct loader *l, enum settings_part part) {
     struct settings *settings = &l->out->settings;
     bool ingest = part == PART_WEBHOOK || part == PART_CHECK;
     bool status = part == PART_STATUS || part == PART_CHECK;
-    const struct config *config = l->config;
-    return (!ingest ||
-            keep_secret(l, slice_from_cstr(config->ingest_dsn), &settings->ingest_dsn)) &&
-           (!status || keep_secret(l, slice_from_cstr(config->status_dsn), &settings->status_dsn));
+    return (!ingest || load_dsn(l, "ingest_dsn", l->config->ingest_dsn, &settings->ingest_dsn)) &&
+           (!status || load_dsn(l, "status_dsn", l->config->status_dsn, &settings->status_dsn));
 }
 
 static bool load_programs(const struct loader *l, enum settings_part part) {

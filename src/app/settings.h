@@ -78,6 +78,8 @@ MUST_CHECK struct settings *settings_load(const char *path, enum settings_part p
                                           struct err *err);
 void settings_free(struct settings *settings); /* NULL is allowed */
 
+/* [a-z][a-z0-9-]{0,31}, and none of the words that are pages of waybill's own. */
+bool source_name_is_valid(struct slice name);
 /* NULL when there is none: then the decoy is asked. */
 const struct source *settings_source(const struct settings *settings, struct slice name);
 /* The client that owns TOKEN (compared by SHA-256 in constant time, all of them always); NULL when

@@ -11,6 +11,8 @@
 #define LIMIT_URL 2048
 /* Boxes, history rows, documents or items of one webhook; more is quarantined. */
 #define LIMIT_CHANGES 10000
+/* How often one webhook may speak of one box, or of one row of the history; more is quarantined. */
+#define LIMIT_REPETITIONS 16
 /* Derived memory of one request beside its body (parsed changes, answer). */
 #define LIMIT_REQUEST_ARENA (32u << 20)
 /* Ceiling of webhook.max_body, whatever the configuration says. */

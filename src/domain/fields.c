@@ -333,7 +333,7 @@ static enum time_found read_day(struct reader *r, const struct place *at, const 
     struct slice text = text_optional(r, at, path);
     if (days == DATE_NONE || text.len != strlen("YYYY-MM-DD"))
         return TIME_BAD;
-    *time = days * 86400 * TIMESTAMP_SECOND;
+    *time = (int64_t)days * 86400 * TIMESTAMP_SECOND;
     return TIME_GOOD;
 }
 

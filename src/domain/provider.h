@@ -24,7 +24,7 @@ struct provider {
     const char *const *kept_headers;
     /*
      * Reads DOC into *changes (which the caller has prepared with changes_init()); all memory from
-     * ARENA, texts may also point into DOC. A pure function of DOC. *reading says what became of
+     * ARENA, nothing points into DOC. A pure function of DOC. *reading says what became of
      * it; false only without memory.
      */
     bool (*read)(const struct json *doc, struct arena *arena, struct changes *changes,

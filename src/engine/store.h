@@ -35,8 +35,7 @@ void store_free(struct store *store);
 
 /* ---- writing (role waybill_ingest) ---- */
 
-/* Stores COUNT deliveries in one transaction and sets the outcome of each. Nothing is stored unless
- * STORE_OK. */
+/* Stores COUNT deliveries in one transaction and sets the outcome of each, on STORE_OK. */
 MUST_CHECK enum store_result store_ingest(struct store *store, struct delivery *const *deliveries,
                                           size_t count, struct err *err);
 

@@ -434,11 +434,16 @@ static bool take_outcomes(const struct pg_result *result, const struct ingest *i
     }
     for (size_t i = 0; i < ingest->count; i++) {
         struct slice name = pg_bytes(result, i, 0);
-        enum delivery_outcome outcome = OUTCOME_REFUSED;
-        while (outcome > OUTCOME_APPLIED && !slice_eq(name, delivery_outcome_name(outcome))) {
+        int outcome = OUTCOME_REFUSED;
+        while (outcome >= 0 &&
+               !slice_eq(name, delivery_outcome_name((enum delivery_outcome)outcome))) {
             outcome--;
         }
-        ingest->deliveries[i]->outcome = outcome;
+        if (outcome < 0) {
+            return err_set(err, ERR_DATABASE,
+                           "the ingest function gave an outcome that this release does not know");
+        }
+        ingest->deliveries[i]->outcome = (enum delivery_outcome)outcome;
     }
     return true;
 }

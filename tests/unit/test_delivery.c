@@ -1,3 +1,4 @@
+#include "base/limits.h"
 #include "engine/delivery.h"
 
 #include <setjmp.h>
@@ -144,6 +145,26 @@ static void ignored_ones_have_no_rows(void **state) {
     arena_free(sample.arena);
 }
 
+static void one_box_too_often_is_quarantined(void **state) {
+    (void)state;
+    for (size_t count = LIMIT_REPETITIONS; count <= LIMIT_REPETITIONS + 1; count++) {
+        struct sample sample;
+        struct box_change boxes[LIMIT_REPETITIONS + 1];
+        prepare(&sample);
+        for (size_t i = 0; i < count; i++) {
+            box_change_init(&boxes[i]);
+            boxes[i].box_id = SLICE_OF("box 1");
+        }
+        sample.delivery.changes.boxes = boxes;
+        sample.delivery.changes.box_count = count;
+        identify(&sample);
+        assert_int_equal(sample.delivery.reading,
+                         count > LIMIT_REPETITIONS ? READING_QUARANTINED : READING_APPLIED);
+        assert_int_equal(sample.delivery.has_order, count <= LIMIT_REPETITIONS);
+        arena_free(sample.arena);
+    }
+}
+
 static void running_out_of_memory_is_told(void **state) {
     struct sample sample;
     struct arena *none = arena_new(0);
@@ -173,6 +194,7 @@ int main(void) {
         cmocka_unit_test(sandbox_is_another_order),
         cmocka_unit_test(what_is_not_understood_is_known_by_its_bytes),
         cmocka_unit_test(ignored_ones_have_no_rows),
+        cmocka_unit_test(one_box_too_often_is_quarantined),
         cmocka_unit_test(running_out_of_memory_is_told),
         cmocka_unit_test(outcomes_have_the_words_of_the_contract),
     };

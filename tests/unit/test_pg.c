@@ -185,7 +185,7 @@ static void the_sqlstate_decides(void **state) {
         {ERR_DATABASE, "55P03", false, false, true},  {ERR_DATABASE, "57P01", false, true, false},
         {ERR_DATABASE, "57P03", false, true, false},  {ERR_DATABASE, "08006", false, true, false},
         {ERR_DATABASE, "25006", false, true, false},  {ERR_DATABASE, "01000", false, true, false},
-        {ERR_DATABASE, "53100", false, false, false}, {ERR_DATABASE, "42501", false, false, false},
+        {ERR_DATABASE, "53100", false, false, false}, {ERR_DATABASE, "42804", false, true, false},
         {ERR_DATABASE, "57014", false, false, false}, {ERR_CONNECTION, "", false, true, false},
         {ERR_TIMEOUT, "", false, true, false},        {ERR_MEMORY, "", false, false, false},
     };
@@ -210,6 +210,25 @@ static void nobody_there_is_a_connection_error(void **state) {
     assert_true(err_is_set(&err));
 }
 
+static void a_connection_string_is_read_without_connecting(void **state) {
+    static const struct {
+        const char *dsn;
+        bool valid;
+    } rows[] = {
+        {"", true},
+        {"service=waybill_ingest", true},
+        {"host=a,b port=5432,5433 dbname=d target_session_attrs=read-write", true},
+        {"postgresql://user:p%40ss@host:5432/db", true},
+        {"password=my secret", false},
+        {"postgresql://u:p%ss@h/db", false},
+        {"colour=red", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        assert_int_equal(pg_dsn_is_valid(rows[i].dsn), rows[i].valid);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_column_is_type_length_and_bytes),
@@ -218,6 +237,7 @@ int main(void) {
         cmocka_unit_test(too_much_is_found_by_the_statement),
         cmocka_unit_test(the_sqlstate_decides),
         cmocka_unit_test(nobody_there_is_a_connection_error),
+        cmocka_unit_test(a_connection_string_is_read_without_connecting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
