@@ -1,6 +1,7 @@
 #include "adapter/http.h"
 
 #include "adapter/json.h"
+#include "base/hex.h"
 #include "base/limits.h"
 
 #include <string.h>
@@ -80,16 +81,6 @@ struct slice http_path_below_mount(const struct http_params *params, bool *raw) 
     return path;
 }
 
-static int hex_digit(char c) {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 bool http_percent_decode(struct slice text, bool plus, struct arena *arena, struct slice *out) {
     char *to;
     size_t len = 0;
@@ -102,8 +93,8 @@ bool http_percent_decode(struct slice text, bool plus, struct arena *arena, stru
         char c = text.data[i];
 
         if (c == '%') {
-            int high = i + 2 < text.len ? hex_digit(text.data[i + 1]) : -1;
-            int low = i + 2 < text.len ? hex_digit(text.data[i + 2]) : -1;
+            int high = i + 2 < text.len ? hex_value(text.data[i + 1]) : -1;
+            int low = i + 2 < text.len ? hex_value(text.data[i + 2]) : -1;
 
             if (high < 0 || low < 0)
                 return false;

@@ -161,19 +161,35 @@ enum probe probe_of(const struct request_path *path) {
     return slice_eq(last, SLICE_OF("readyz")) ? PROBE_READYZ : PROBE_NONE;
 }
 
-static void make_probe(struct http_answer *answer, struct slice status) {
+static void put_details(struct json_writer *writer, const struct store_health *health) {
+    json_put_text(writer, "release", SLICE_OF(WAYBILL_VERSION));
+    json_put_text(writer, "database", SLICE_OF("up"));
+    json_put_integer(writer, "schema", health->schema);
+    json_put_integer(writer, "schema_of_release", STORE_SCHEMA);
+    if (health->schema != STORE_SCHEMA) {
+        json_put_text(writer, "difference",
+                      SLICE_OF("the schema is of another release: run waybill migrate, or upgrade "
+                               "the programs"));
+    }
+}
+
+/* All is well; HEALTH NULL: no details. */
+static void make_ok_probe(struct http_answer *answer, const struct store_health *health) {
     struct json_writer writer;
     answer->status = 200;
     answer->content_type = "application/json";
     http_answer_field(answer, "Cache-Control", SLICE_OF("no-store"));
     json_writer_init(&writer, &answer->body);
     json_begin_object(&writer, NULL);
-    json_put_text(&writer, "status", status);
+    json_put_text(&writer, "status", SLICE_OF("ok"));
+    if (health != NULL) {
+        put_details(&writer, health);
+    }
     json_end_object(&writer);
 }
 
 void make_livez(struct http_answer *answer) {
-    make_probe(answer, SLICE_OF("ok"));
+    make_ok_probe(answer, NULL);
 }
 
 static struct slice failing_part(enum store_result result, const struct store_health *health) {
@@ -196,26 +212,5 @@ void make_readyz(struct http_answer *answer, enum store_result result,
         make_problem(answer, 503, details ? failing : part);
         return;
     }
-    if (!details) {
-        make_probe(answer, SLICE_OF("ok"));
-        return;
-    }
-    struct json_writer writer;
-    answer->status = 200;
-    answer->content_type = "application/json";
-    http_answer_field(answer, "Cache-Control", SLICE_OF("no-store"));
-    json_writer_init(&writer, &answer->body);
-    json_begin_object(&writer, NULL);
-    json_put_text(&writer, "status", SLICE_OF("ok"));
-    json_put_text(&writer, "release", SLICE_OF(WAYBILL_VERSION));
-    json_put_text(&writer, "database", SLICE_OF("up"));
-    json_put_integer(&writer, "schema", health->schema);
-    json_put_integer(&writer, "schema_of_release", STORE_SCHEMA);
-    if (health->schema != STORE_SCHEMA) {
-        json_put_text(
-            &writer, "difference",
-            SLICE_OF(
-                "the schema is of another release: run waybill migrate, or upgrade the programs"));
-    }
-    json_end_object(&writer);
+    make_ok_probe(answer, details ? health : NULL);
 }

@@ -10,13 +10,13 @@ void hex_encode(const uint8_t *bytes, size_t len, char *text) {
     text[2 * len] = '\0';
 }
 
-static int digit(char c) {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
+int hex_value(char digit) {
+    if (digit >= '0' && digit <= '9')
+        return digit - '0';
+    if (digit >= 'a' && digit <= 'f')
+        return digit - 'a' + 10;
+    if (digit >= 'A' && digit <= 'F')
+        return digit - 'A' + 10;
     return -1;
 }
 
@@ -24,7 +24,7 @@ bool hex_decode(struct slice text, uint8_t *bytes, size_t len) {
     if (text.len % 2 || text.len / 2 != len)
         return false;
     for (size_t i = 0; i < len; i++) {
-        int high = digit(text.data[2 * i]), low = digit(text.data[2 * i + 1]);
+        int high = hex_value(text.data[2 * i]), low = hex_value(text.data[2 * i + 1]);
 
         if (high < 0 || low < 0)
             return false;
