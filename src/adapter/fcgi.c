@@ -66,6 +66,7 @@ struct server {
     struct connection *parked_first, *parked_last;
     struct connection *done_first, *done_last;
     size_t workers;
+    pthread_t *threads; /* of the workers; the main thread's */
 };
 
 /* Set in worker threads: an answer given there is written at once. */
@@ -439,18 +440,29 @@ static bool start_thread(void *(*run)(void *), void *argument, pthread_t *thread
     return ok;
 }
 
-/* Starts COUNT more workers; they are never joined, the end waits for their requests instead. */
+/* Starts up to COUNT more workers; how many it became. */
 static size_t add_workers(struct server *server, size_t count) {
     size_t started = 0;
-    for (; started < count; started++) {
-        pthread_t thread;
-        if (!start_thread(work, server, &thread)) {
-            break;
-        }
-        pthread_detach(thread);
+    pthread_t *threads =
+        realloc(server->threads, (server->workers + count) * sizeof(*server->threads));
+    if (threads == NULL) {
+        return 0;
+    }
+    server->threads = threads;
+    while (started < count &&
+           start_thread(work, server, &server->threads[server->workers + started])) {
+        started++;
     }
     server->workers += started;
     return started;
+}
+
+/* Joined, not left behind: libraries free what they keep for a thread when it ends. */
+static void end_workers(struct server *server) {
+    for (size_t i = 0; i < server->workers; i++) {
+        pthread_join(server->threads[i], NULL);
+    }
+    free(server->threads);
 }
 
 /* ---- accepting ---- */
@@ -601,7 +613,7 @@ static bool prepare(struct server *server, int *signal_fd) {
 }
 
 bool fcgi_serve(const struct fcgi_options *options, struct err *err) {
-    /* Detached workers outlive this call by a moment. */
+    /* Outlives a start that fails half way, with workers running. */
     static struct server server;
     server = (struct server){.options = *options, .lock = PTHREAD_MUTEX_INITIALIZER};
     pthread_t acceptor;
@@ -618,9 +630,11 @@ bool fcgi_serve(const struct fcgi_options *options, struct err *err) {
         /* A worker may still use what the caller would free. */
         _exit(EXIT_SUCCESS);
     }
-    if (add_event(&server, server.wake_fd, &server.wake_fd)) {
-        ring(server.wake_fd);
+    if (!add_event(&server, server.wake_fd, &server.wake_fd)) {
+        _exit(EXIT_SUCCESS); /* the workers could not be told */
     }
+    ring(server.wake_fd);
+    end_workers(&server);
     close(signal_fd);
     return true;
 }
