@@ -18,12 +18,14 @@ PKG_CONFIG ?= pkg-config
 OPTIMISE ?= -O2 -g
 SANITIZE ?=
 WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Werror
-HARDENING := -fstack-protector-strong -D_FORTIFY_SOURCE=2
+# Some are x86's: other processors, or clang for them, know them by other names or not at all.
+HARDENING = -fstack-protector-strong -D_FORTIFY_SOURCE=2 $(HARDENING_OF_MACHINE)
+HARDENING_OF_MACHINE = $(eval HARDENING_OF_MACHINE := $(if $(filter x86_64%,$(shell $(CC) -dumpmachine)),-fstack-clash-protection -fcf-protection))$(HARDENING_OF_MACHINE)
 SANITIZING := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
 # CPPFLAGS, CFLAGS and LDFLAGS are the caller's, and come last.
 ALL_CPPFLAGS = -Isrc -D_GNU_SOURCE -DWAYBILL_VERSION='"$(VERSION)"' $(PKG_CFLAGS) $(CPPFLAGS)
 ALL_CFLAGS = -std=c17 -pthread -fPIE $(OPTIMISE) $(WARNINGS) $(if $(SANITIZE),$(SANITIZING),$(HARDENING)) $(CFLAGS)
-ALL_LDFLAGS = -pthread -pie -Wl,-z,relro,-z,now $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
+ALL_LDFLAGS = -pthread -pie -Wl,-z,relro,-z,now,-z,noexecstack $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
 # Asked for when the first file is compiled, so that `make help` and `make deps` work before the packages are there.
 PKG_CFLAGS = $(eval PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS)))$(PKG_CFLAGS)
 PKG_LIBS = $(eval PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS)))$(PKG_LIBS)
@@ -98,9 +100,11 @@ VARIANT_asan := SANITIZE=address,undefined OPTIMISE='-O1 -g'
 VARIANT_tsan := SANITIZE=thread OPTIMISE='-O1 -g'
 VARIANTS := clang asan tsan
 IN_VARIANT = +@$(MAKE) --no-print-directory BUILD=build/$* CGIBIN=build/$*/cgi-bin $(VARIANT_$*)
-.PHONY: $(foreach v,$(VARIANTS),build-$v unit-$v e2e-$v)
+.PHONY: hardening-clang $(foreach v,$(VARIANTS),build-$v unit-$v e2e-$v)
 $(VARIANTS:%=build-%): build-%:
 	$(IN_VARIANT) all unit-programs
+hardening-clang: hardening-%:
+	$(IN_VARIANT) hardening
 $(VARIANTS:%=unit-%): unit-%:
 	$(IN_VARIANT) unit
 $(VARIANTS:%=e2e-%): e2e-%:
@@ -136,7 +140,7 @@ deps: ## install the Debian packages that run and check need, if any is missing
 
 # ---- tests ----
 
-.PHONY: check unit unit-programs e2e examples static floors format format-check
+.PHONY: check unit unit-programs e2e examples hardening static floors format format-check
 check: ## install what is missing, then every ring of tests
 	@MAKE='$(MAKE)' tests/check.sh
 
@@ -156,6 +160,8 @@ e2e: all ## the tests over real servers, processes and databases (PYTEST_ARGS='-
 
 examples: $(BUILD)/waybill ## are the configuration examples good?
 	@BUILD='$(BUILD)' tests/check_examples.sh
+hardening: $(PROGRAMS) ## are the programs built as hard as they should be?
+	@tests/check_elf.sh $^
 static: floors format-check ## everything that is found by reading the sources
 floors: ## the rules of the house: which floor includes what, banned calls, every unit test registered
 	@tests/check_floors.sh

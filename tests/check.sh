@@ -97,6 +97,7 @@ step "packages" tests/stack/deps.sh check
 step "the rules of the house, format" "$MAKE" static
 step "build with gcc" "$MAKE" "$JOBS" all unit-programs
 step "build with clang" "$MAKE" "$JOBS" build-clang
+step "hardening of the programs" "$MAKE" hardening hardening-clang
 step "configuration examples" "$MAKE" examples
 step "unit tests" "$MAKE" unit
 step "end-to-end tests" "$MAKE" e2e

@@ -3,6 +3,7 @@
 #include "adapter/cgi.h"
 #include "adapter/fcgi.h"
 #include "adapter/listener.h"
+#include "adapter/process.h"
 #include "app/responder.h"
 #include "base/log.h"
 
@@ -100,6 +101,7 @@ static int run_with(const struct program *program, int listen_fd) {
 int program_run(const struct program *program, int argc, char **argv) {
     struct slice where = SLICE_EMPTY;
     struct err err = ERR_INIT;
+    process_keep_to_itself();
     int code = read_options(program, argc, argv, &where);
     if (code >= 0) {
         return code;

@@ -1,4 +1,5 @@
 /* waybill: the administration command. One row of the table a command. */
+#include "adapter/process.h"
 #include "app/program.h"
 #include "app/replay.h"
 #include "engine/store.h"
@@ -139,6 +140,17 @@ static int usage(const char *why, const char *what) {
     return EXIT_USAGE;
 }
 
+/* The connection string of --dsn. It may hold a password, so it is taken out of the list of
+ * processes. */
+static char *given_dsn;
+
+static bool take_dsn(char *argument) {
+    free(given_dsn);
+    given_dsn = strdup(argument);
+    process_hide_argument(argument);
+    return given_dsn != NULL;
+}
+
 int main(int argc, char **argv) {
     static const struct option options[] = {{"dsn", required_argument, NULL, 'd'},
                                             {"help", no_argument, NULL, 'h'},
@@ -146,10 +158,15 @@ int main(int argc, char **argv) {
                                             {0}};
     const char *dsn = getenv("WAYBILL_DSN");
     int option;
+    process_keep_to_itself();
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
         case 'd':
-            dsn = optarg;
+            if (!take_dsn(optarg)) {
+                fprintf(stderr, "waybill: out of memory\n");
+                return EXIT_FAILED;
+            }
+            dsn = given_dsn;
             break;
         case 'h':
             print_help(stdout);

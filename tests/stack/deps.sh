@@ -44,6 +44,10 @@ libcmocka-dev       pkg     cmocka
 python3             program python3
 python3-pytest      python  pytest
 python3-psycopg     python  psycopg
+slowhttptest        program slowhttptest
+strace              program strace
+systemd             program systemd-analyze
+valgrind            program valgrind
 '
 
 die() {
