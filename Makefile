@@ -100,11 +100,13 @@ VARIANT_asan := SANITIZE=address,undefined OPTIMISE='-O1 -g'
 VARIANT_tsan := SANITIZE=thread OPTIMISE='-O1 -g'
 VARIANTS := clang asan tsan
 IN_VARIANT = +@$(MAKE) --no-print-directory BUILD=build/$* CGIBIN=build/$*/cgi-bin $(VARIANT_$*)
-.PHONY: hardening-clang $(foreach v,$(VARIANTS),build-$v unit-$v e2e-$v)
+.PHONY: hardening-clang timing-clang $(foreach v,$(VARIANTS),build-$v unit-$v e2e-$v)
 $(VARIANTS:%=build-%): build-%:
 	$(IN_VARIANT) all unit-programs
 hardening-clang: hardening-%:
 	$(IN_VARIANT) hardening
+timing-clang: timing-%:
+	$(IN_VARIANT) timing
 $(VARIANTS:%=unit-%): unit-%:
 	$(IN_VARIANT) unit
 $(VARIANTS:%=e2e-%): e2e-%:
@@ -140,7 +142,7 @@ deps: ## install the Debian packages that run and check need, if any is missing
 
 # ---- tests ----
 
-.PHONY: check unit unit-programs e2e examples hardening static floors format format-check
+.PHONY: check unit unit-programs e2e examples hardening timing static floors format format-check
 check: ## install what is missing, then every ring of tests
 	@MAKE='$(MAKE)' tests/check.sh
 
@@ -162,6 +164,12 @@ examples: $(BUILD)/waybill ## are the configuration examples good?
 	@BUILD='$(BUILD)' tests/check_examples.sh
 hardening: $(PROGRAMS) ## are the programs built as hard as they should be?
 	@tests/check_elf.sh $^
+timing: $(BUILD)/timing/credentials ## does the time of a comparison tell anything about a secret? (valgrind counts)
+	@tests/timing/check.sh $<
+$(BUILD)/timing/credentials: tests/timing/credentials.c $(BUILD)/libwaybill.a
+	@mkdir -p $(@D)
+	$(call SHOW,TEST)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(BUILD)/libwaybill.a $(ALL_LDFLAGS) \
+		-Wl,--wrap=crypto_equal,--wrap=crypto_base64_decode $(PKG_LIBS)
 static: floors format-check ## everything that is found by reading the sources
 floors: ## the rules of the house: which floor includes what, banned calls, every unit test registered
 	@tests/check_floors.sh

@@ -100,6 +100,7 @@ step "build with clang" "$MAKE" "$JOBS" build-clang
 step "hardening of the programs" "$MAKE" hardening hardening-clang
 step "configuration examples" "$MAKE" examples
 step "unit tests" "$MAKE" unit
+step "comparisons of credentials" "$MAKE" timing timing-clang
 step "end-to-end tests" "$MAKE" e2e
 
 export ASAN_OPTIONS=log_path=$WORK/reports/asan:detect_stack_use_after_return=1

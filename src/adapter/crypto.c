@@ -137,23 +137,27 @@ bool crypto_random(uint8_t *bytes, size_t len) {
     return true;
 }
 
-static int base64_digit(char c) {
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    if (c == '+' || c == '-')
-        return 62;
-    if (c == '/' || c == '_')
-        return 63;
-    return -1;
+/* All ones when LOW <= C <= HIGH, else 0, without a branch. */
+static uint32_t mask_of_range(uint32_t c, uint32_t low, uint32_t high) {
+    return 0 - (((low - 1 - c) & (c - high - 1)) >> 31);
+}
+
+/* The value of a digit; 64 for any other character. Without a branch or a look-up, for the text may
+ * be a secret. */
+static uint32_t base64_digit(char character) {
+    uint32_t c = (unsigned char)character;
+    uint32_t upper = mask_of_range(c, 'A', 'Z'), lower = mask_of_range(c, 'a', 'z');
+    uint32_t decimal = mask_of_range(c, '0', '9');
+    uint32_t plus = mask_of_range(c, '+', '+') | mask_of_range(c, '-', '-');
+    uint32_t slash = mask_of_range(c, '/', '/') | mask_of_range(c, '_', '_');
+
+    return (upper & (c - 'A')) | (lower & (c - 'a' + 26)) | (decimal & (c - '0' + 52)) |
+           (plus & 62) | (slash & 63) | (~(upper | lower | decimal | plus | slash) & 64);
 }
 
 bool crypto_base64_decode(struct slice text, uint8_t *bytes, size_t *len) {
     size_t room = *len, used = 0;
-    uint32_t bits = 0;
+    uint32_t bits = 0, wrong = 0;
     unsigned held = 0; /* bits in hand, fewer than 8 */
 
     if (text.len % 4 == 0)
@@ -162,11 +166,10 @@ bool crypto_base64_decode(struct slice text, uint8_t *bytes, size_t *len) {
     if (text.len % 4 == 1)
         return false;
     for (size_t i = 0; i < text.len; i++) {
-        int digit = base64_digit(text.data[i]);
+        uint32_t digit = base64_digit(text.data[i]);
 
-        if (digit < 0)
-            return false;
-        bits = bits << 6 | (uint32_t)digit;
+        wrong |= digit & 64;
+        bits = bits << 6 | (digit & 63);
         held += 6;
         if (held < 8)
             continue;
@@ -176,11 +179,9 @@ bool crypto_base64_decode(struct slice text, uint8_t *bytes, size_t *len) {
         bytes[used++] = (uint8_t)(bits >> held);
         bits &= (1u << held) - 1;
     }
-    /* Bits that belong to no byte must be zero, so that bytes have one text only. */
-    if (bits)
-        return false;
     *len = used;
-    return true;
+    /* Bits that belong to no byte must be zero, so that bytes have one text only. */
+    return (wrong | bits) == 0;
 }
 
 void crypto_wipe(void *bytes, size_t len) {

@@ -25,7 +25,8 @@ bool crypto_equal(struct slice a, struct slice b);
 /* Fills BYTES from the kernel's generator. */
 MUST_CHECK bool crypto_random(uint8_t *bytes, size_t len);
 /* Base64 (RFC 4648) with '+' and '/' or '-' and '_', padding optional; *len comes as room and goes
- * as length. False on any other character, a wrong length, bits left over, and too little room. */
+ * as length. False on any other character, a wrong length, bits left over, and too little room. The
+ * time depends on the length of TEXT alone (and on its padding). */
 MUST_CHECK bool crypto_base64_decode(struct slice text, uint8_t *bytes, size_t *len);
 /* Overwrites LEN bytes in a way that no compiler leaves out. */
 void crypto_wipe(void *bytes, size_t len);

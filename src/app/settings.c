@@ -683,6 +683,19 @@ static bool load_decoy(const struct loader *l) {
                                 random_value(l, "nobody:", &decoy->policy.basic));
 }
 
+/* Every refusal costs what the dearest costs. */
+static void even_out_refusals(struct settings *settings) {
+    size_t most = 1;
+    for (size_t i = 0; i < settings->source_count; i++) {
+        size_t count = settings->sources[i].policy.secrets.count;
+        most = count > most ? count : most;
+    }
+    for (size_t i = 0; i < settings->source_count; i++) {
+        settings->sources[i].policy.refusal_hmacs = most;
+    }
+    settings->decoy.policy.refusal_hmacs = most;
+}
+
 /* ---- clients ---- */
 
 /* One hash in two sections would leave open which of them a token belongs to. */
@@ -831,8 +844,10 @@ static bool load_all(struct loader *l, enum settings_part part) {
     if (l->out->arena == NULL) {
         return no_memory(l);
     }
-    return load_programs(l, part) && load_dsns(l, part) && load_sources(l) && load_decoy(l) &&
-           load_clients(l);
+    bool done = load_programs(l, part) && load_dsns(l, part) && load_sources(l) && load_decoy(l) &&
+                load_clients(l);
+    even_out_refusals(&l->out->settings);
+    return done;
 }
 
 struct settings *settings_load(const char *path, enum settings_part part, struct err *err) {

@@ -269,11 +269,15 @@ static enum auth_result check_url_token(const struct auth_policy *policy,
     return match || nothing_asked_or_shown ? AUTH_OK : AUTH_URL_TOKEN;
 }
 
-/* What a signature would have cost. */
-static void spend_hmac(struct slice body) {
+/* What the signatures of another policy would have cost beyond those of this one. */
+static void spend_hmacs(const struct auth_policy *policy, struct slice body) {
     static const struct slice key = SLICE("no signature is demanded here");
     uint8_t digest[SHA256_LEN];
-    (void)!crypto_hmac_sha256(key, &body, 1, digest);
+    size_t spent = policy->signature.kind == SIGNATURE_NONE ? 0 : policy->secrets.count;
+    size_t cost = policy->refusal_hmacs > 0 ? policy->refusal_hmacs : 1;
+    for (; spent < cost; spent++) {
+        (void)!crypto_hmac_sha256(key, &body, 1, digest);
+    }
 }
 
 bool auth_policy_has_credential(const struct auth_policy *policy) {
@@ -295,8 +299,8 @@ enum auth_result auth_check(const struct auth_policy *policy, const struct auth_
     if (first == AUTH_OK && !auth_policy_has_credential(policy)) {
         first = AUTH_CREDENTIAL_MISSING;
     }
-    if (first != AUTH_OK && policy->signature.kind == SIGNATURE_NONE) {
-        spend_hmac(request->body);
+    if (first != AUTH_OK) {
+        spend_hmacs(policy, request->body);
     }
     return first;
 }

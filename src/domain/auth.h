@@ -53,6 +53,10 @@ struct auth_policy {
     struct auth_values url_tokens;
     struct address_range *allow_from;
     size_t allow_from_count;
+    /* HMACs over the body that a refusal costs: as many as the policy with the most secrets needs,
+     * so that policies cannot be told apart by the time they take. Fewer than the own secrets: as
+     * many as those, and at least one. */
+    size_t refusal_hmacs;
 };
 
 /* What the request shows. */
@@ -84,9 +88,10 @@ enum auth_result {
 
 /*
  * Looks at every demanded kind, also after the first that fails; the first failure of address,
- * transport, signature, credential headers, URL token is returned. A refusal costs an HMAC over the
- * body whatever the policy, so its time does not tell a source that signs from one that does not,
- * nor either from the stand-in for an unknown one. A policy without credential passes nobody.
+ * transport, signature, credential headers, URL token is returned. A refusal costs refusal_hmacs
+ * HMACs over the body whatever the policy, so its time does not tell a source that signs from one
+ * that does not, nor either from the stand-in for an unknown one. A policy without credential
+ * passes nobody.
  */
 MUST_CHECK enum auth_result auth_check(const struct auth_policy *policy,
                                        const struct auth_request *request);
