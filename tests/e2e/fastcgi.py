@@ -36,14 +36,25 @@ def connect(address: str | tuple[str, int]) -> socket.socket:
 
 def request(address: str | tuple[str, int], params: Mapping[str, str], body: bytes = b"", complete: bool = True) -> Answer | None:
     """One request. Unless COMPLETE the connection breaks after BODY, and there is no answer."""
+    with begin(address, params, body, complete) as connection:
+        return finish(connection) if complete else None
+
+
+def begin(address: str | tuple[str, int], params: Mapping[str, str], body: bytes = b"", complete: bool = True) -> socket.socket:
+    """Sends a request, on a connection of its own that finish() reads the answer from."""
     pairs = b"".join(_pair(name.encode(), value.encode()) for name, value in params.items())
     data = _record(BEGIN, struct.pack(">HB5x", 1, 0)) + _stream(PARAMS, pairs) + _record(PARAMS, b"") + _stream(STDIN, body)
-    with connect(address) as connection:
-        if not complete:
-            connection.sendall(data)
-            return None
-        connection.sendall(data + _record(STDIN, b""))
-        return parse_cgi(_read_output(connection))
+    connection = connect(address)
+    try:
+        connection.sendall(data + (_record(STDIN, b"") if complete else b""))
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def finish(connection: socket.socket) -> Answer:
+    return parse_cgi(_read_output(connection))
 
 
 def _read_output(connection: socket.socket) -> bytes:

@@ -148,11 +148,14 @@ class Stack:
     def pgdata(self) -> Path:
         return Path(self.env["PGDATA"])
 
-    def responder_socket(self, name: str) -> str:
-        """Where the responder listens: in the folder of sockets, which is elsewhere when $VAR has a long path."""
+    @property
+    def sockets(self) -> Path:
+        """The folder of the responders' and PostgreSQL's sockets, which is elsewhere when $VAR has a long path."""
         elsewhere = self.var / "run" / "sockets"
-        folder = Path(elsewhere.read_text()) if elsewhere.exists() else self.var / "run"
-        return str(folder / f"{name}.sock")
+        return Path(elsewhere.read_text()) if elsewhere.exists() else self.var / "run"
+
+    def responder_socket(self, name: str) -> str:
+        return str(self.sockets / f"{name}.sock")
 
     # ---- programs ----
 

@@ -1,0 +1,154 @@
+"""Many requests over many kept connections from one thread, each with its own answer: a load, and what became of every request of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import Sequence
+
+from http_plain import TIMEOUT, Site
+from waiting import wait_until
+
+# Before the next request after a refusal, as a sender would; otherwise what is down for a moment uses a whole load up.
+PAUSE_SECONDS = 0.1
+LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+CLOSE = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int | None  # None: the connection was cut
+    head: bytes
+    body: bytes
+    began: float  # on the monotonic clock
+    seconds: float
+
+    @property
+    def outcome(self) -> tuple[int | None, str | None]:
+        return self.status, json.loads(self.body).get("outcome") if self.status == 200 else None
+
+
+class _Connection(asyncio.Protocol):
+    """Sends one request after the other as long as there are any; opened again when it is closed."""
+
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self._number: int | None = None  # of the request in hand
+        self._data = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        self._send()
+
+    def _send(self) -> None:
+        if self._transport.is_closing():
+            return
+        self._number, self._data, self._began = self._load.take(), b"", time.monotonic()
+        if self._number is None:
+            self._transport.close()
+        else:
+            self._transport.write(self._load.requests[self._number])
+
+    def data_received(self, data: bytes) -> None:
+        self._data += data
+        head, separator, body = self._data.partition(b"\r\n\r\n")
+        length = LENGTH.search(head)
+        if not separator:
+            return
+        assert length, head
+        if len(body) == int(length.group(1)):
+            status = int(head[9:12])
+            self._answered(status, head, body)
+            if CLOSE.search(head):
+                self._transport.close()
+            elif status == 200:
+                self._send()
+            else:
+                asyncio.get_running_loop().call_later(PAUSE_SECONDS, self._send)
+
+    def _answered(self, status: int | None, head: bytes = b"", body: bytes = b"") -> None:
+        number, self._number = self._number, None
+        self._load.replies[number] = Reply(status, head, body, self._began, time.monotonic() - self._began)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._number is not None:
+            self._answered(None)
+        self._load.closed()
+
+
+class Load:
+    """Runs in a thread, from start() to replies()."""
+
+    def __init__(self, site: Site, requests: Sequence[bytes], connections: int) -> None:
+        self.requests = requests
+        self.replies: dict[int | None, Reply] = {}
+        self._site = site
+        self._connections = connections
+        self._next = 0
+        self._open = 0
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Load:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.join()
+        if self._failure is not None:
+            raise self._failure
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(asyncio.wait_for(self._send_all(), 3 * TIMEOUT))
+        except BaseException as failure:  # told to whoever waits
+            self._failure = failure
+
+    async def _send_all(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._loop.set_exception_handler(self._note_failure)
+        self._change = asyncio.Event()
+        while len(self.replies) < len(self.requests) and self._failure is None:
+            self._change.clear()
+            missing = min(self._connections - self._open, len(self.requests) - self._next)
+            for _ in range(missing):
+                await self._loop.create_connection(lambda: _Connection(self), self._site.host, self._site.port)
+                self._open += 1
+            await self._change.wait()
+
+    def _note_failure(self, _: object, context: dict[str, object]) -> None:
+        failure = context.get("exception")
+        self._failure = failure if isinstance(failure, BaseException) else AssertionError(context["message"])
+        self._change.set()
+
+    # ---- for the connections ----
+
+    def take(self) -> int | None:
+        """The number of the next request."""
+        self._next += 1
+        return self._next - 1 if self._next <= len(self.requests) else None
+
+    def closed(self) -> None:
+        self._open -= 1
+        self._change.set()
+
+    # ---- for the tests ----
+
+    def wait_answered(self, count: int) -> None:
+        """Until so many requests have their answer. Every one has, when the load is left."""
+        wait_until(lambda: len(self.replies) >= count or not self._thread.is_alive(), f"{count} requests are answered")
+
+    def outcomes(self) -> Counter[tuple[int | None, str | None]]:
+        return Counter(reply.outcome for reply in self.replies.values())
+
+
+def load(site: Site, requests: Sequence[bytes], connections: int) -> Load:
+    """All of it, from beginning to end."""
+    with Load(site, requests, connections) as whole:
+        pass
+    return whole

@@ -1,0 +1,262 @@
+"""A proxy between webhook.fcgi and PostgreSQL that can lose the connection at a chosen moment of the statement that stores a batch.
+
+It knows as much of the protocol (PostgreSQL's manual, "Frontend/Backend Protocol") as it needs: where a message ends, which ones belong to one
+synchronisation, and whether that calls waybill_data.ingest().
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import struct
+import tempfile
+import threading
+from collections import deque
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import Callable, Iterator
+
+from waiting import PATIENCE, wait_until
+
+SOCKET = ".s.PGSQL.5432"
+INGEST = b"waybill_data.ingest("
+SYNC = b"S"
+READY = b"Z"
+# What ends a piece of work of the frontend: it is passed on as a whole. Flush, Sync, Query, Terminate, password messages.
+ENDS = (b"H", SYNC, b"Q", b"X", b"p")
+
+
+class Cut(Enum):
+    """When the connection is lost, seen from the statement."""
+
+    BEFORE = "before it is sent"
+    HALF_SENT = "when half of it is sent"
+    RUNNING = "while it runs"
+    TERMINATED = "while it runs, by the server"
+    ANSWERED = "when it is committed, before a byte of the answer"
+    UNCONFIRMED = "when it is committed, in the middle of the answer"
+    SILENCE = "not at all, but the answer never comes"
+
+
+class Closed(Exception):
+    """One side has closed its connection."""
+
+
+class Messages:
+    """Reads messages of the one direction."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._stream = connection.makefile("rb")
+
+    def startup(self) -> bytes:
+        """The first one of a frontend has no type."""
+        return self._counted(b"")
+
+    def next(self) -> tuple[bytes, bytes]:
+        """Its type and all of it."""
+        kind = self._read(1)
+        return kind, self._counted(kind)
+
+    def _counted(self, kind: bytes) -> bytes:
+        length = self._read(4)
+        return kind + length + self._read(struct.unpack(">I", length)[0] - 4)
+
+    def _read(self, size: int) -> bytes:
+        try:
+            data = self._stream.read(size)
+        except (OSError, ValueError) as error:
+            raise Closed from error
+        if len(data) < size:
+            raise Closed
+        return data
+
+
+class Session:
+    """One connection of webhook.fcgi with its connection to the server."""
+
+    def __init__(self, proxy: PgProxy, client: socket.socket, server: socket.socket) -> None:
+        self._proxy = proxy
+        self._client = client
+        self._server = server
+        self._statements: dict[bytes, bool] = {}  # prepared, by name: do they call the ingest function?
+        self._expected: deque[Cut | None] = deque()  # for each synchronisation that is not answered yet: what is to happen to the answer
+        for work in (self._requests, self._answers):
+            threading.Thread(target=self._run, args=(work,), daemon=True).start()
+
+    def close(self) -> None:
+        for connection in (self._client, self._server):
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:  # closed already
+                pass
+
+    def _run(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except (Closed, OSError):
+            pass
+        except BaseException as failure:  # told to whoever asks
+            self._proxy.failures.append(failure)
+        finally:
+            self.close()
+
+    # ---- from webhook.fcgi to the server ----
+
+    def _requests(self) -> None:
+        messages = Messages(self._client)
+        self._server.sendall(messages.startup())
+        group, is_ingest = b"", False
+        while True:
+            kind, message = messages.next()
+            group += message
+            is_ingest |= self._calls_ingest(kind, message[5:])
+            if kind in ENDS:
+                self._pass_on(group, kind, is_ingest)
+                group, is_ingest = b"", False
+
+    def _calls_ingest(self, kind: bytes, content: bytes) -> bool:
+        if kind == b"P":
+            name, _, rest = content.partition(b"\0")
+            self._statements[name] = INGEST in rest
+        if kind == b"B":
+            _, _, rest = content.partition(b"\0")
+            return self._statements.get(rest.partition(b"\0")[0], False)
+        return kind == b"Q" and INGEST in content
+
+    def _pass_on(self, group: bytes, kind: bytes, is_ingest: bool) -> None:
+        cut = self._proxy.meet_batch(len(group)) if is_ingest else None
+        if cut in (Cut.BEFORE, Cut.HALF_SENT):
+            self._server.sendall(group[: len(group) // 2] if cut is Cut.HALF_SENT else b"")
+            raise Closed
+        if kind in (SYNC, b"Q"):
+            self._expected.append(cut)
+        self._server.sendall(group)
+        if cut in (Cut.RUNNING, Cut.TERMINATED):
+            self._proxy.while_running()
+        if cut is Cut.RUNNING:
+            raise Closed
+
+    # ---- from the server to webhook.fcgi ----
+
+    def _answers(self) -> None:
+        messages = Messages(self._server)
+        while True:
+            kind, message = messages.next()
+            cut = self._expected[0] if self._expected else None
+            if kind == READY and self._expected:
+                self._expected.popleft()
+                if cut in (Cut.ANSWERED, Cut.UNCONFIRMED):
+                    raise Closed
+            if cut in (None, Cut.UNCONFIRMED, Cut.TERMINATED):
+                self._client.sendall(message)
+
+
+def nothing() -> None:
+    pass
+
+
+class PgProxy:
+    """Listens where a PostgreSQL server would, in a folder of its own."""
+
+    def __init__(self, upstream: Path) -> None:
+        self._upstream = str(upstream / SOCKET)
+        self.folder = Path(tempfile.mkdtemp(prefix="waybill-proxy-"))
+        self.folder.chmod(0o755)
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(self.folder / SOCKET))
+        # Whoever runs the stack may connect.
+        (self.folder / SOCKET).chmod(0o666)
+        self._listener.listen(64)
+        self._lock = threading.Lock()
+        self._sessions: list[Session] = []
+        self._away = False
+        self._cut: Cut | None = None
+        self._then_away = False
+        self._before = self.while_running = nothing
+        self._gate = threading.Event()
+        self._gate.set()
+        self._held = 0
+        # Of the batches that came by since cut(), in bytes.
+        self.sizes: list[int] = []
+        # Of the threads.
+        self.failures: list[BaseException] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._gate.set()
+        try:
+            self._listener.shutdown(socket.SHUT_RDWR)
+        finally:
+            self._listener.close()
+            self._close_sessions()
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:  # closed
+                return
+            server = socket.socket(socket.AF_UNIX)
+            try:
+                if self._away:
+                    raise ConnectionRefusedError
+                server.connect(self._upstream)
+            except OSError:
+                client.close()
+                server.close()
+                continue
+            with self._lock:
+                self._sessions.append(Session(self, client, server))
+
+    def _close_sessions(self) -> None:
+        with self._lock:
+            sessions, self._sessions = self._sessions, []
+        for session in sessions:
+            session.close()
+
+    # ---- what tests ask for ----
+
+    def cut(self, cut: Cut, then_away: bool = False, before: Callable[[], None] = nothing, while_running: Callable[[], None] = nothing) -> None:
+        """Happens to the next batch that is not held back. THEN_AWAY: the database cannot be reached afterwards, until is_back(). BEFORE is called before
+        the batch goes on to the server, WHILE_RUNNING after it went there and before the connection is lost."""
+        with self._lock:
+            self.sizes = []
+            self._cut, self._then_away = cut, then_away
+            self._before, self.while_running = before, while_running
+
+    def is_back(self) -> None:
+        self._away = False
+        # What was only silent.
+        self._close_sessions()
+
+    @contextmanager
+    def holding(self) -> Iterator[Callable[[], None]]:
+        """A batch gets no further than here meanwhile. Gives what waits until one has come."""
+        before = self._held
+
+        def wait_held() -> None:
+            wait_until(lambda: self._held > before, "a batch is on its way")
+
+        self._gate.clear()
+        try:
+            yield wait_held
+        finally:
+            self._gate.set()
+
+    # ---- what sessions ask ----
+
+    def meet_batch(self, size: int) -> Cut | None:
+        """A batch of SIZE bytes comes by: what shall happen to it?"""
+        if not self._gate.is_set():
+            self._held += 1
+            self._gate.wait(PATIENCE)
+            return None
+        with self._lock:
+            self.sizes.append(size)
+            cut, self._cut = self._cut, None
+            self._away |= cut is not None and self._then_away
+        if cut is not None:
+            self._before()
+        return cut
