@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Callable
 
@@ -37,6 +38,13 @@ WARM_UP_SECONDS = 1
 SCALE_WARM_UP_SECONDS = 3
 TRIAL_SECONDS, TRIAL_EVENTS = 2, 400000
 SETTLE_SECONDS = 60
+# What else goes on in a database that is used: key of the figure, statement, role.
+DISTURBANCES = [
+    ("during_checkpoint", "CHECKPOINT", None),
+    ("during_vacuum", "VACUUM (ANALYZE)", None),
+    ("during_report", "SELECT status, date_trunc('hour', occurred_at), count(*), count(DISTINCT location) FROM waybill.tracking_events GROUP BY 1, 2",
+     "waybill_report"),
+]
 # Room for a machine that gets faster after its rate was taken.
 EVENTS_MARGIN = 2
 
@@ -127,7 +135,8 @@ class Bench:
         if logged is not None and logged != done:
             raise CountError(f"{what}: {logged} answers with 200 in the log, {done} deliveries stored")
 
-    def ingest(self, key: str, service: str, port: int, connections: int, database: Database, events: Path, warm_up: Path) -> None:
+    def ingest(self, key: str, service: str, port: int, connections: int, database: Database, events: Path, warm_up: Path,
+               meanwhile: AbstractContextManager[None] = nullcontext()) -> None:
         """Events through a handler that stores them."""
         ours = service.startswith("webhook")
         known = self.services.known
@@ -141,7 +150,8 @@ class Bench:
             log = Log(self.services.folder / "log" / "webhook.log")
             meters = process, int(known["POSTGRES_PID"]), int(known["LIGHTTPD_PID"])
             used = machine.Usage.now(database.admin, *meters)
-            load = wrk(port, "once", events, connections, self.threads, self.seconds)
+            with meanwhile:
+                load = wrk(port, "once", events, connections, self.threads, self.seconds)
             stored = self.settle(database.deliveries) - before
             self.compare(key, load, connections, stored, log.count(200) if ours else None)
             self.results.add(key, load)
@@ -262,6 +272,15 @@ class Bench:
             "status_express", "express", services.express_port, requests, None)))
         self.step("scale_status", lambda: self.status("scale_status", "status-scale", services.port, scale_requests, 200))
 
+    def disturbed(self, rate: int) -> None:
+        """Once, after the rounds: what users of the database do to the latency."""
+        for number, (key, statement, role) in enumerate(DISTURBANCES):
+            events = self.sign(f"E{number}", EVENTS_MARGIN * rate * self.seconds, self.orders)
+            warm_up = self.sign(f"F{number}", EVENTS_MARGIN * rate * SCALE_WARM_UP_SECONDS, self.orders)
+            self.step(key, lambda: self.ingest(key, "webhook-scale", self.services.port, CONNECTIONS, self.scale, events, warm_up,
+                                               self.scale.disturbed_by(statement, role)))
+            self.forget(events, warm_up)
+
     def step(self, name: str, phase: Callable[[], object]) -> None:
         say(f"  {name}")
         phase()
@@ -271,6 +290,8 @@ class Bench:
         for number in range(1, self.rounds + 1):
             say(f"round {number} of {self.rounds}")
             self.round(number, rate)
+        say("with other work in the database")
+        self.disturbed(rate)
         self.results.choose_best_pgbench(PGBENCH_CLIENTS)
 
 

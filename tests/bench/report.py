@@ -27,6 +27,9 @@ ROWS = [
     ("status_express", "Express + pg, 64 connections"),
     ("scale_ingest", "ingest with {orders} orders stored"),
     ("scale_status", "status with {orders} orders stored"),
+    ("during_checkpoint", "scale_ingest while a checkpoint runs, again and again"),
+    ("during_vacuum", "scale_ingest while all tables are vacuumed, again and again"),
+    ("during_report", "scale_ingest while a reporting tool reads all of the history, again and again"),
 ]
 # Each panel: title, and its bars with their names.
 CHART = [

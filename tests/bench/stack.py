@@ -92,6 +92,36 @@ class Database:
     def deliveries(self) -> int:
         return self.admin.execute("SELECT count(*) FROM waybill_data.deliveries").fetchone()[0]
 
+    @contextmanager
+    def disturbed_by(self, statement: str, role: str | None) -> Iterator[None]:
+        """Runs STATEMENT again and again meanwhile, as ROLE; at least once."""
+        stop = threading.Event()
+        runs: list[int] = []
+        failures: list[Exception] = []
+
+        def work() -> None:
+            try:
+                with psycopg.connect(self.dsn, autocommit=True) as connection:
+                    if role is not None:
+                        connection.execute(f"SET ROLE {role}")
+                    while not stop.is_set():
+                        connection.execute(statement)
+                        runs.append(1)
+            except Exception as failure:  # told by the thread that waits
+                failures.append(failure)
+
+        worker = threading.Thread(target=work, daemon=True)
+        worker.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            worker.join()
+        if failures:
+            raise failures[0]
+        if not runs:
+            raise BenchError(f"{statement} did not run")
+
     def fill(self, orders: int) -> None:
         """Stores orders by the ingest function itself, in large batches, over one connection a core."""
         firsts = iter(range(1, orders + 1, FILL_BATCH))
