@@ -61,7 +61,7 @@ check_lighttpd() {
 check_apache() {
     local file=$1 module
     {
-        for module in mpm_event authz_core proxy proxy_fcgi alias cgid env setenvif; do
+        for module in mpm_event authz_core reqtimeout proxy proxy_fcgi alias cgid env setenvif; do
             echo "LoadModule ${module}_module /usr/lib/apache2/modules/mod_$module.so"
         done
         printf 'ServerName localhost\nErrorLog "%s/log"\nDefaultRuntimeDir "%s"\nInclude "%s"\n' "$WORK" "$WORK" "$PWD/apache-conf/$file"
@@ -86,5 +86,6 @@ check_sample
 check_nginx
 check_lighttpd
 check_apache waybill.conf
+check_apache waybill-workers.conf
 check_apache waybill-cgi.conf
 check_units

@@ -67,6 +67,7 @@ source linked {{
     secret = "{signing}"
     tracking_url = "https://shop.example/track/{{tracking_number}}"
 }}
+source flooded {{ provider = crossborderly  secret = "{signing}" }}
 source tiny-quarantine {{ provider = crossborderly  secret = "{signing}" }}
 client narrow {{ token_sha256 = "{narrow_hash}"  scope = full  sources = {{"swiftpod"}} }}
 """

@@ -9,20 +9,20 @@ from typing import Mapping
 
 from http_plain import TIMEOUT, Answer
 
-BEGIN, END, PARAMS, STDIN, STDOUT, STDERR = 1, 3, 4, 5, 6, 7
+BEGIN, ABORT, END, PARAMS, STDIN, STDOUT, STDERR, DATA, GET_VALUES = 1, 2, 3, 4, 5, 6, 7, 8, 9
 LONGEST_RECORD = 65535
 
 
-def _record(kind: int, content: bytes) -> bytes:
-    return struct.pack(">BBHHBx", 1, kind, 1, len(content), 0) + content
+def record(kind: int, content: bytes, request_id: int = 1, version: int = 1) -> bytes:
+    return struct.pack(">BBHHBx", version, kind, request_id, len(content), 0) + content
 
 
-def _stream(kind: int, content: bytes) -> bytes:
+def stream(kind: int, content: bytes) -> bytes:
     pieces = [content[at : at + LONGEST_RECORD] for at in range(0, len(content), LONGEST_RECORD)]
-    return b"".join(_record(kind, piece) for piece in pieces)
+    return b"".join(record(kind, piece) for piece in pieces)
 
 
-def _pair(name: bytes, value: bytes) -> bytes:
+def pair(name: bytes, value: bytes) -> bytes:
     return struct.pack(">II", len(name) | 1 << 31, len(value) | 1 << 31) + name + value
 
 
@@ -34,6 +34,12 @@ def connect(address: str | tuple[str, int]) -> socket.socket:
     return connection
 
 
+def head(params: Mapping[str, str]) -> bytes:
+    """A request up to its body."""
+    pairs = b"".join(pair(name.encode(), value.encode()) for name, value in params.items())
+    return record(BEGIN, struct.pack(">HB5x", 1, 0)) + stream(PARAMS, pairs) + record(PARAMS, b"")
+
+
 def request(address: str | tuple[str, int], params: Mapping[str, str], body: bytes = b"", complete: bool = True) -> Answer | None:
     """One request. Unless COMPLETE the connection breaks after BODY, and there is no answer."""
     with begin(address, params, body, complete) as connection:
@@ -42,11 +48,10 @@ def request(address: str | tuple[str, int], params: Mapping[str, str], body: byt
 
 def begin(address: str | tuple[str, int], params: Mapping[str, str], body: bytes = b"", complete: bool = True) -> socket.socket:
     """Sends a request, on a connection of its own that finish() reads the answer from."""
-    pairs = b"".join(_pair(name.encode(), value.encode()) for name, value in params.items())
-    data = _record(BEGIN, struct.pack(">HB5x", 1, 0)) + _stream(PARAMS, pairs) + _record(PARAMS, b"") + _stream(STDIN, body)
+    data = head(params) + stream(STDIN, body)
     connection = connect(address)
     try:
-        connection.sendall(data + (_record(STDIN, b"") if complete else b""))
+        connection.sendall(data + (record(STDIN, b"") if complete else b""))
     except OSError:
         connection.close()
         raise
