@@ -389,8 +389,10 @@ static void serve_request(struct connection *connection) {
     atomic_fetch_add(&server->waiting, 1);
     int rc = FCGX_Accept_r(&connection->request);
     atomic_fetch_sub(&server->waiting, 1);
-    if (rc != 0 || connection->request.ipcFd < 0) {
-        /* The peer closed, or what it sent is no request; libfcgi has closed the descriptor. */
+    /* libfcgi takes parameters that were cut off between two of them for all there are. */
+    bool whole = rc == 0 && FCGX_GetError(connection->request.in) == 0;
+    if (!whole || connection->request.ipcFd < 0) {
+        /* The peer closed, or what it sent is no request. */
         atomic_fetch_sub(&server->in_flight, 1);
         close_connection(connection);
         return;
