@@ -36,8 +36,13 @@ UNIT_SOURCES := $(sort $(wildcard tests/unit/test_*.c))
 MIGRATIONS := $(sort $(wildcard schema/*.sql))
 FORMATTED = $(sort $(shell find src cgi-bin tests -name '*.[ch]'))
 
+# One fuzz target for each tests/fuzz/fuzz_<target>.c; fuzz_provider.c makes one for each provider.
+FUZZ_TARGETS := $(sort $(patsubst tests/fuzz/fuzz_%.c,%,$(filter-out %/fuzz_provider.c,$(wildcard tests/fuzz/fuzz_*.c))) \
+	$(patsubst src/domain/providers/%.c,provider_%,$(wildcard src/domain/providers/*.c)))
+
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
 CLI_OBJECTS := $(CLI_SOURCES:%.c=$(BUILD)/%.o)
+FUZZ_PROGRAMS := $(FUZZ_TARGETS:%=$(BUILD)/targets/%)
 UNIT_TESTS := $(UNIT_SOURCES:tests/unit/%.c=$(BUILD)/unit/%)
 
 # One line per file, so that a warning is seen; V=1 shows the commands.
@@ -90,17 +95,28 @@ $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libwaybill.a
 	@mkdir -p $(@D)
 	$(call SHOW,TEST)$(CC) -Itests/unit $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(BUILD)/libwaybill.a $(ALL_LDFLAGS) $(PKG_LIBS) -lcmocka
 
+# What runs a fuzz target: here the inputs of its corpus, once; `make fuzz` puts libFuzzer in its place.
+FUZZ_ENGINE ?= $(BUILD)/tests/fuzz/replay.o
+.SECONDARY: $(BUILD)/tests/fuzz/replay.o
+LINK_FUZZ = $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(FUZZ_ENGINE) $(BUILD)/libwaybill.a $(ALL_LDFLAGS) $(PKG_LIBS)
+$(filter $(BUILD)/targets/provider_%,$(FUZZ_PROGRAMS)): $(BUILD)/targets/provider_%: tests/fuzz/fuzz_provider.c $(filter %.o,$(FUZZ_ENGINE)) $(BUILD)/libwaybill.a
+	@mkdir -p $(@D)
+	$(call SHOW,FUZZ)$(LINK_FUZZ) -DFUZZ_PROVIDER='"$*"'
+$(BUILD)/targets/%: tests/fuzz/fuzz_%.c $(filter %.o,$(FUZZ_ENGINE)) $(BUILD)/libwaybill.a
+	@mkdir -p $(@D)
+	$(call SHOW,FUZZ)$(LINK_FUZZ)
+
 .PHONY: clean
 clean: ## remove what was built (a stack's var/ stays)
 	rm -rf build cgi-bin/*.fcgi
 
-# Variants with objects and programs of their own: make build-clang, build-asan, build-tsan; unit-asan, e2e-asan and so on.
+# Variants with objects and programs of their own: make build-clang, build-asan, build-tsan; unit-asan, replay-asan, e2e-asan and so on.
 VARIANT_clang := CC=clang
 VARIANT_asan := SANITIZE=address,undefined OPTIMISE='-O1 -g'
 VARIANT_tsan := SANITIZE=thread OPTIMISE='-O1 -g'
 VARIANTS := clang asan tsan
 IN_VARIANT = +@$(MAKE) --no-print-directory BUILD=build/$* CGIBIN=build/$*/cgi-bin $(VARIANT_$*)
-.PHONY: hardening-clang timing-clang $(foreach v,$(VARIANTS),build-$v unit-$v e2e-$v)
+.PHONY: hardening-clang timing-clang $(foreach v,$(VARIANTS),build-$v unit-$v replay-$v e2e-$v)
 $(VARIANTS:%=build-%): build-%:
 	$(IN_VARIANT) all unit-programs
 hardening-clang: hardening-%:
@@ -109,6 +125,8 @@ timing-clang: timing-%:
 	$(IN_VARIANT) timing
 $(VARIANTS:%=unit-%): unit-%:
 	$(IN_VARIANT) unit
+$(VARIANTS:%=replay-%): replay-%:
+	$(IN_VARIANT) replay
 $(VARIANTS:%=e2e-%): e2e-%:
 	$(IN_VARIANT) e2e
 
@@ -142,7 +160,7 @@ deps: ## install the Debian packages that run and check need, if any is missing
 
 # ---- tests ----
 
-.PHONY: check unit unit-programs e2e examples hardening timing static floors format format-check
+.PHONY: check unit unit-programs replay e2e examples hardening timing static floors format format-check
 check: ## install what is missing, then every ring of tests
 	@MAKE='$(MAKE)' tests/check.sh
 
@@ -150,6 +168,9 @@ unit-programs: $(UNIT_TESTS)
 unit: unit-programs ## the unit tests
 	@for t in $(UNIT_TESTS); do \
 	  if $$t > $$t.log 2>&1; then echo "ok $$t: $$(grep -ac '  OK ' $$t.log) tests"; else cat $$t.log; echo "FAILED: $$t"; exit 1; fi; done
+
+replay: $(FUZZ_PROGRAMS) ## every fuzz target over its corpus
+	@OUT='$(BUILD)' tests/fuzz/run.sh replay $(FUZZ_TARGETS)
 
 # The tests start stacks with a make of their own. It gets this build from the environment; what else this make hands down would disturb it.
 PYTEST = env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL PYTHONDONTWRITEBYTECODE=1 \
@@ -178,6 +199,25 @@ format: ## bring the C sources into their format
 	@clang-format -i $(FORMATTED)
 format-check: ## is any C source out of format?
 	@clang-format --dry-run -Werror $(FORMATTED)
+
+# ---- fuzzing ----
+
+FUZZ_SECONDS ?= 600
+FUZZ_JOBS ?= $(shell nproc)
+# One or some of them: FUZZ='time url'
+FUZZ ?= $(FUZZ_TARGETS)
+RUN_FUZZ = @OUT='$(BUILD)/fuzz' FUZZ_SECONDS='$(FUZZ_SECONDS)' FUZZ_JOBS='$(FUZZ_JOBS)' tests/fuzz/run.sh
+
+.PHONY: fuzz fuzz-merge fuzz-programs fuzz-targets
+fuzz: fuzz-programs ## every fuzz target for FUZZ_SECONDS (tests/fuzz/README.md)
+	$(RUN_FUZZ) fuzz $(FUZZ)
+fuzz-merge: fuzz-programs ## what they found out since is added to the corpora
+	$(RUN_FUZZ) merge $(FUZZ)
+fuzz-programs:
+	@tests/stack/deps.sh fuzz
+	+@$(MAKE) --no-print-directory BUILD='$(BUILD)/fuzz' CC=clang OPTIMISE='-O1 -g' SANITIZE=fuzzer-no-link,address,undefined \
+		FUZZ_ENGINE=-fsanitize=fuzzer fuzz-targets
+fuzz-targets: $(FUZZ_PROGRAMS)
 
 # ---- benchmarks ----
 
@@ -229,6 +269,9 @@ help: ## this list
 		'VAR=$(VAR)' 'run, up, down: the folder for all that the stack writes' \
 		'SERVER=$(SERVER)' 'run, up: lighttpd, apache or nginx' \
 		'SAMPLES=$(SAMPLES)' 'run, up: 0 sends none' \
+		'FUZZ_SECONDS=$(FUZZ_SECONDS)' 'fuzz: for each target' \
+		'FUZZ_JOBS=$(FUZZ_JOBS)' 'fuzz: how many targets run at a time' \
+		'FUZZ=…' 'fuzz, fuzz-merge: these targets; all of them by default' \
 		'BENCH_SECONDS=$(BENCH_SECONDS)' 'bench: the length of a phase' \
 		'BENCH_ROUNDS=$(BENCH_ROUNDS)' 'bench: how often each phase runs' \
 		'BENCH_ORDERS=$(BENCH_ORDERS)' 'bench: orders stored for the scale figures' \

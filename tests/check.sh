@@ -108,6 +108,7 @@ export UBSAN_OPTIONS=print_stacktrace=1
 export TSAN_OPTIONS=log_path=$WORK/reports/tsan:second_deadlock_stack=1
 step "build with AddressSanitizer and UndefinedBehaviorSanitizer" "$MAKE" "$JOBS" build-asan
 step "unit tests with them" "$MAKE" unit-asan
+step "the corpora of the fuzz targets with them" "$MAKE" replay-asan
 # Fewer shuffles, a shorter load: the orders of arrival were tried above, here it is the memory that is watched.
 step "end-to-end tests with them" env WAYBILL_TEST_SHUFFLES=10 WAYBILL_TEST_EVENTS=2000 "$MAKE" e2e-asan
 step "no reports" no_reports
