@@ -25,8 +25,13 @@ enum {
 #define PG_EPOCH_DAYS 10957
 #define PG_EPOCH_MICROSECONDS (INT64_C(10957) * 86400 * 1000000)
 
+/* Statements that a connection keeps prepared. */
+#define PREPARED_MAX 4
+
 struct pg {
     PGconn *conn;
+    const char *prepared[PREPARED_MAX]; /* the n-th has the name of its number */
+    size_t prepared_count;
     bool warned; /* a WARNING came during the present statement */
     char warning[256];
     void (*notice)(const char *text);
@@ -452,26 +457,43 @@ static bool collect(struct pg *pg, int64_t deadline_ms, PGresult **kept, struct 
     }
 }
 
-bool pg_query(struct pg *pg, const char *sql, const struct pg_params *params, int64_t deadline_ms,
-              struct pg_result **result, struct err *err) {
+/* The parameters as libpq wants them. */
+struct arguments {
     const char *values[PG_MAX_PARAMS];
     int formats[PG_MAX_PARAMS];
-    int count = params != NULL ? params->count : 0;
-    if (params != NULL && (params->overflow || strbuf_failed(&params->data))) {
+    const int *lengths;
+    const uint32_t *types;
+    int count;
+};
+
+static bool take_arguments(struct arguments *arguments, const struct pg_params *params,
+                           struct err *err) {
+    *arguments = (struct arguments){.count = 0};
+    if (params == NULL || params->count == 0) {
+        return true;
+    }
+    if (params->overflow || strbuf_failed(&params->data)) {
         return err_set(err, ERR_MEMORY, "the parameters of a statement are too large");
     }
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < params->count; i++) {
         /* An empty value is not null: it needs an address. */
         const char *data = params->data.data != NULL ? params->data.data + params->offsets[i] : "";
-        values[i] = params->lengths[i] < 0 ? NULL : data;
-        formats[i] = 1;
+        arguments->values[i] = params->lengths[i] < 0 ? NULL : data;
+        arguments->formats[i] = 1;
     }
-    pg->warned = false;
-    if (PQsendQueryParams(pg->conn, sql, count, count > 0 ? params->types : NULL, values,
-                          count > 0 ? params->lengths : NULL, formats, 1) == 0) {
+    arguments->lengths = params->lengths;
+    arguments->types = params->types;
+    arguments->count = params->count;
+    return true;
+}
+
+/* The answer to the statement that was sent. */
+static bool receive(struct pg *pg, bool sent, int64_t deadline_ms, struct pg_result **result,
+                    struct err *err) {
+    PGresult *kept = NULL;
+    if (!sent) {
         return fail_from_connection(pg, err);
     }
-    PGresult *kept = NULL;
     bool ok = flush(pg, deadline_ms, err) && collect(pg, deadline_ms, &kept, err);
     if (ok && pg->warned) {
         ok = err_set(err, ERR_DATABASE, "warning: %s", pg->warning);
@@ -483,6 +505,55 @@ bool pg_query(struct pg *pg, const char *sql, const struct pg_params *params, in
     }
     *result = (struct pg_result *)kept;
     return true;
+}
+
+bool pg_query(struct pg *pg, const char *sql, const struct pg_params *params, int64_t deadline_ms,
+              struct pg_result **result, struct err *err) {
+    struct arguments arguments;
+    if (!take_arguments(&arguments, params, err)) {
+        return false;
+    }
+    pg->warned = false;
+    bool sent = PQsendQueryParams(pg->conn, sql, arguments.count, arguments.types, arguments.values,
+                                  arguments.lengths, arguments.formats, 1) != 0;
+    return receive(pg, sent, deadline_ms, result, err);
+}
+
+/* Where SQL stands among the prepared statements, after preparing it. */
+static bool prepare(struct pg *pg, const char *sql, const struct arguments *arguments,
+                    int64_t deadline_ms, char name[2], struct err *err) {
+    size_t number = 0;
+    while (number < pg->prepared_count && pg->prepared[number] != sql) {
+        number++;
+    }
+    if (number == PREPARED_MAX) {
+        return err_set(err, ERR_DATABASE, "too many prepared statements");
+    }
+    name[0] = (char)('0' + number);
+    name[1] = '\0';
+    if (number < pg->prepared_count) {
+        return true;
+    }
+    bool sent = PQsendPrepare(pg->conn, name, sql, arguments->count, arguments->types) != 0;
+    if (!receive(pg, sent, deadline_ms, NULL, err)) {
+        return false;
+    }
+    pg->prepared[pg->prepared_count++] = sql;
+    return true;
+}
+
+bool pg_query_prepared(struct pg *pg, const char *sql, const struct pg_params *params,
+                       int64_t deadline_ms, struct pg_result **result, struct err *err) {
+    struct arguments arguments;
+    char name[2];
+    pg->warned = false;
+    if (!take_arguments(&arguments, params, err) ||
+        !prepare(pg, sql, &arguments, deadline_ms, name, err)) {
+        return false;
+    }
+    bool sent = PQsendQueryPrepared(pg->conn, name, arguments.count, arguments.values,
+                                    arguments.lengths, arguments.formats, 1) != 0;
+    return receive(pg, sent, deadline_ms, result, err);
 }
 
 bool pg_script(struct pg *pg, const char *sql, void (*notice)(const char *text), struct err *err) {
@@ -558,8 +629,10 @@ bool pg_error_is_data(const struct err *err) {
 bool pg_error_needs_reconnect(const struct err *err) {
     /* Connection exceptions, shutdown and crash, a primary that became a standby, an idle
      * transaction that was ended, a commit that may not be replicated. And types, functions or
-     * rights that are not there: what a connection learnt at its beginning may be out of date. */
-    static const char *const prefixes[] = {"08", "57P", "25006", "25P03", "01", "42", "3F"};
+     * rights that are not there, and a prepared statement that has gone or has another result: what
+     * a connection learnt may be out of date. */
+    static const char *const prefixes[] = {"08", "57P", "25006", "25P03", "01",
+                                           "42", "3F",  "0A000", "26"};
     return err->kind == ERR_CONNECTION || err->kind == ERR_TIMEOUT ||
            (err->kind == ERR_DATABASE && state_starts(err, prefixes, ARRAY_LEN(prefixes)));
 }

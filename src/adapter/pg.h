@@ -90,6 +90,11 @@ void pg_col_null_text_array(struct pg_rows *rows);
  */
 MUST_CHECK bool pg_query(struct pg *pg, const char *sql, const struct pg_params *params,
                          int64_t deadline_ms, struct pg_result **result, struct err *err);
+/* The same for a statement that comes again and again: the connection keeps it prepared, so that
+ * the server parses and plans it once. SQL is a constant, known by its address, and its parameters
+ * always have the same types; a connection keeps four. */
+MUST_CHECK bool pg_query_prepared(struct pg *pg, const char *sql, const struct pg_params *params,
+                                  int64_t deadline_ms, struct pg_result **result, struct err *err);
 /* Runs a script of several statements without parameters or results, for migrations. Notices go to
  * NOTICE (may be NULL). */
 MUST_CHECK bool pg_script(struct pg *pg, const char *sql, void (*notice)(const char *text),

@@ -457,7 +457,7 @@ static bool run_ingest(struct store *store, void *context, int64_t deadline_ms, 
     struct pg_result *result = NULL;
     pg_params_init(&params, (size_t)256 << 20);
     bool ok = store_add_changes(store, &params, ingest->deliveries, ingest->count, true, err) &&
-              pg_query(store->pg, sql, &params, deadline_ms, &result, err) &&
+              pg_query_prepared(store->pg, sql, &params, deadline_ms, &result, err) &&
               take_outcomes(result, ingest, err);
     pg_params_free(&params);
     pg_result_clear(result);

@@ -86,8 +86,8 @@ static bool look_up_kind(struct store *store, const struct look_up *look_up, enu
         pg_add_bool(&params, kind == LOOKUP_EVENTS || kind == LOOKUP_FULL_EVENTS);
     }
     struct pg_result *result = NULL;
-    bool ok = pg_query(store->pg, kind == LOOKUP_VERSION ? versions : documents, &params,
-                       deadline_ms, &result, err);
+    bool ok = pg_query_prepared(store->pg, kind == LOOKUP_VERSION ? versions : documents, &params,
+                                deadline_ms, &result, err);
     pg_params_free(&params);
     if (ok) {
         spread(look_up, kind, result);

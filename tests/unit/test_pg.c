@@ -186,6 +186,7 @@ static void the_sqlstate_decides(void **state) {
         {ERR_DATABASE, "57P03", false, true, false},  {ERR_DATABASE, "08006", false, true, false},
         {ERR_DATABASE, "25006", false, true, false},  {ERR_DATABASE, "01000", false, true, false},
         {ERR_DATABASE, "53100", false, false, false}, {ERR_DATABASE, "42804", false, true, false},
+        {ERR_DATABASE, "0A000", false, true, false},  {ERR_DATABASE, "26000", false, true, false},
         {ERR_DATABASE, "57014", false, false, false}, {ERR_CONNECTION, "", false, true, false},
         {ERR_TIMEOUT, "", false, true, false},        {ERR_MEMORY, "", false, false, false},
     };
