@@ -1,20 +1,31 @@
 #include "engine/batch.h"
 
+#include "base/timestamp.h"
+
 #include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
+
+/* Jobs wait no longer than this for the batches that are under way when a committer is free: one of
+ * those may be stuck behind a lock. */
+#define PATIENCE_MS 20
 
 struct committer {
     struct batch *batch;
     pthread_t thread;
+    pthread_cond_t wake;
+    bool idle;
     struct batch_job **taken; /* room for one transaction */
 };
 
 struct batch {
     struct batch_options options;
     pthread_mutex_t lock;
-    pthread_cond_t not_empty;
     struct batch_job *first, *last;
     size_t jobs, bytes; /* waiting */
+    size_t running;     /* jobs of the batches under way, of which */
+    size_t answering;   /* those that are done but for complete() */
+    int64_t since_ms;   /* the queue has not been empty, or untouched, since then */
     bool stopping;
     struct committer *committers;
     size_t started;
@@ -36,6 +47,8 @@ static size_t take(struct batch *batch, struct batch_job **taken) {
     }
     batch->jobs -= count;
     batch->bytes -= bytes;
+    batch->running += count;
+    batch->since_ms = monotonic_ms();
     return count;
 }
 
@@ -48,21 +61,71 @@ static void run(struct batch *batch, void *state, struct batch_job **jobs, size_
         run(batch, state, jobs + count / 2, count - count / 2);
         return;
     }
+    pthread_mutex_lock(&batch->lock);
+    batch->answering += count;
+    pthread_mutex_unlock(&batch->lock);
     for (size_t i = 0; i < count; i++) {
         batch->options.complete(batch->options.context, jobs[i], result);
     }
+}
+
+/*
+ * Whether one more batch is to begin. While others are under way it waits until it is as large as
+ * they are: many small ones would cost more than they gain. And a committer that is about to be
+ * free takes up to as many as it has just done, so that one request after another stays with one
+ * connection.
+ */
+static bool is_due(const struct batch *batch) {
+    if (batch->stopping || batch->jobs == 0 || batch->running == 0) {
+        return batch->stopping || batch->jobs > 0;
+    }
+    return (batch->jobs >= batch->running && batch->jobs > batch->answering) ||
+           monotonic_ms() >= batch->since_ms + PATIENCE_MS;
+}
+
+/* Wakes one committer, the same as before where that is idle: what its connection and its server
+ * process know is still at hand. */
+static void wake_one(struct batch *batch) {
+    for (size_t i = 0; i < batch->started; i++) {
+        if (batch->committers[i].idle) {
+            batch->committers[i].idle = false;
+            pthread_cond_signal(&batch->committers[i].wake);
+            return;
+        }
+    }
+}
+
+/* Waits until a batch is due; the lock is held. */
+static void wait_for_work(struct committer *committer) {
+    struct batch *batch = committer->batch;
+    while (!is_due(batch)) {
+        committer->idle = true;
+        if (batch->jobs == 0) {
+            pthread_cond_wait(&committer->wake, &batch->lock);
+        } else {
+            int64_t until = batch->since_ms + PATIENCE_MS;
+            struct timespec at = {.tv_sec = until / 1000, .tv_nsec = until % 1000 * 1000000};
+            pthread_cond_timedwait(&committer->wake, &batch->lock, &at);
+        }
+    }
+    committer->idle = false;
 }
 
 static void *commit(void *argument) {
     struct committer *committer = argument;
     struct batch *batch = committer->batch;
     void *state = batch->options.open(batch->options.context);
+    size_t count = 0;
     for (;;) {
         pthread_mutex_lock(&batch->lock);
-        while (batch->first == NULL && !batch->stopping) {
-            pthread_cond_wait(&batch->not_empty, &batch->lock);
+        /* Under the same lock as the next look at the queue: the turn stays here. */
+        batch->running -= count;
+        batch->answering -= count;
+        wait_for_work(committer);
+        count = take(batch, committer->taken);
+        if (batch->jobs > 0) {
+            wake_one(batch);
         }
-        size_t count = take(batch, committer->taken);
         pthread_mutex_unlock(&batch->lock);
         if (count == 0) {
             break;
@@ -75,9 +138,15 @@ static void *commit(void *argument) {
 
 static bool start(struct batch *batch, struct committer *committer) {
     committer->batch = batch;
+    pthread_condattr_t monotonic;
     committer->taken = calloc(batch->options.batch_jobs, sizeof(struct batch_job *));
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&committer->wake, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     if (committer->taken == NULL ||
         pthread_create(&committer->thread, NULL, commit, committer) != 0) {
+        pthread_cond_destroy(&committer->wake);
         free(committer->taken);
         return false;
     }
@@ -95,7 +164,6 @@ struct batch *batch_new(const struct batch_options *options, struct err *err) {
     }
     *batch = (struct batch){.options = *options, .committers = committers};
     pthread_mutex_init(&batch->lock, NULL);
-    pthread_cond_init(&batch->not_empty, NULL);
     while (batch->started < options->committers) {
         if (!start(batch, &committers[batch->started])) {
             batch_free(batch);
@@ -115,9 +183,14 @@ bool batch_submit(struct batch *batch, struct batch_job *job) {
         job->next = NULL;
         *(batch->last != NULL ? &batch->last->next : &batch->first) = job;
         batch->last = job;
-        batch->jobs++;
+        if (batch->jobs++ == 0) {
+            batch->since_ms = monotonic_ms();
+        }
         batch->bytes += job->bytes;
-        pthread_cond_signal(&batch->not_empty);
+        /* The first one also for the clock that starts with it. */
+        if (batch->jobs == 1 || is_due(batch)) {
+            wake_one(batch);
+        }
     }
     pthread_mutex_unlock(&batch->lock);
     return room;
@@ -129,13 +202,15 @@ void batch_free(struct batch *batch) {
     }
     pthread_mutex_lock(&batch->lock);
     batch->stopping = true;
-    pthread_cond_broadcast(&batch->not_empty);
+    for (size_t i = 0; i < batch->started; i++) {
+        pthread_cond_signal(&batch->committers[i].wake);
+    }
     pthread_mutex_unlock(&batch->lock);
     for (size_t i = 0; i < batch->started; i++) {
         pthread_join(batch->committers[i].thread, NULL);
+        pthread_cond_destroy(&batch->committers[i].wake);
         free(batch->committers[i].taken);
     }
-    pthread_cond_destroy(&batch->not_empty);
     pthread_mutex_destroy(&batch->lock);
     free(batch->committers);
     free(batch);

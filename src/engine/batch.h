@@ -1,10 +1,12 @@
 /*
  * The batching engine: a bounded queue whose committers turn many jobs into one transaction.
  *
- * A committer takes everything that queued while its previous batch was under way. No timers, no
- * delay: at low load a batch is one job and latency is one commit; at high load the batch grows by
- * itself and one round trip and one fsync pay for many jobs. A job whose data is refused is
- * isolated by halving, so it takes no neighbour down.
+ * A committer takes everything that queued while its previous batch was under way: at low load a
+ * batch is one job and latency is one commit; at high load the batch grows by itself and one round
+ * trip and one fsync pay for many jobs. While batches are under way another one begins when as many
+ * jobs wait as are in those, and after 20 ms at the latest, so that many connections do not make
+ * many small batches. A job whose data is refused is isolated by halving, so it takes no neighbour
+ * down.
  */
 #ifndef ENGINE_BATCH_H
 #define ENGINE_BATCH_H

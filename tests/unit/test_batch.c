@@ -39,18 +39,24 @@ struct world {
     size_t down_after; /* so many runs, and from then on it fails whatever the jobs */
     bool out_of_order; /* a transaction had its jobs in another order than they were submitted in */
     size_t opened, closed;
+    struct connection {
+        struct world *world;
+    } connections[4]; /* one a committer */
+    struct connection *last;
+    size_t changes; /* runs on another connection than the one before */
 };
 
 static void *open_state(void *context) {
     struct world *world = context;
     pthread_mutex_lock(&world->lock);
-    world->opened++;
+    struct connection *connection = &world->connections[world->opened++];
+    connection->world = world;
     pthread_mutex_unlock(&world->lock);
-    return world;
+    return connection;
 }
 
 static void close_state(void *state) {
-    struct world *world = state;
+    struct world *world = ((struct connection *)state)->world;
     pthread_mutex_lock(&world->lock);
     world->closed++;
     pthread_mutex_unlock(&world->lock);
@@ -69,8 +75,11 @@ static enum batch_result judge(struct world *world, struct batch_job **jobs, siz
 }
 
 static enum batch_result run(void *state, struct batch_job **jobs, size_t count) {
-    struct world *world = state;
+    struct connection *connection = state;
+    struct world *world = connection->world;
     pthread_mutex_lock(&world->lock);
+    world->changes += world->last != connection;
+    world->last = connection;
     world->in_run++;
     if (world->runs < ARRAY_LEN(world->sizes)) {
         world->sizes[world->runs] = count;
@@ -436,6 +445,35 @@ static void committers_work_at_the_same_time(void **state) {
     assert_int_equal(fixture.world.completed, 2);
 }
 
+/* Two batches of one job are stuck: a third job is fewer than those, yet it does not wait for them.
+ */
+static void a_stuck_batch_holds_nobody_up(void **state) {
+    static struct fixture fixture;
+    (void)state;
+    start(&fixture, 3, 10, 1000, 10, 1000);
+    set_gate(&fixture.world, true);
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(submit(&fixture, i, 1));
+        wait_until_running(&fixture.world, i + 1);
+    }
+    set_gate(&fixture.world, false);
+    batch_free(fixture.batch);
+    assert_int_equal(fixture.world.completed, 3);
+}
+
+static void one_after_another_stays_with_one_connection(void **state) {
+    static struct fixture fixture;
+    (void)state;
+    start(&fixture, 4, 10, 1000, 10, 1000);
+    for (size_t i = 0; i < MOST_JOBS; i++) {
+        assert_true(submit(&fixture, i, 1));
+        wait_until_completed(&fixture.world, i + 1);
+    }
+    batch_free(fixture.batch);
+    /* A committer that loses its processor for long enough loses its turn. */
+    assert_true(fixture.world.changes < MOST_JOBS / 4);
+}
+
 /* Many submitters, for ThreadSanitizer and for the count. */
 struct submitter {
     struct fixture *fixture;
@@ -497,6 +535,8 @@ int main(void) {
         cmocka_unit_test(the_end_finishes_what_is_parked),
         cmocka_unit_test(the_end_of_an_engine_without_work),
         cmocka_unit_test(committers_work_at_the_same_time),
+        cmocka_unit_test(a_stuck_batch_holds_nobody_up),
+        cmocka_unit_test(one_after_another_stays_with_one_connection),
         cmocka_unit_test(nothing_is_lost_between_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
