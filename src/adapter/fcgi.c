@@ -28,6 +28,8 @@
 #define STOP_GRACE_MS 1000  /* at the end, for connections that have not said anything yet */
 #define STOP_LIMIT_MS 15000 /* at the end, for everything */
 #define DISCARD_LIMIT (64u << 20)
+/* An answer of this size fits what a socket has room for when it can be written to. */
+#define PROMPT_ANSWER 16384
 
 /* One connection of the web server, and the request on it. Two hold it: the worker that serves it
  * and whoever has to answer; the last one recycles it. */
@@ -46,19 +48,20 @@ struct connection {
     bool late;          /* answered at its deadline */
     bool keep;          /* the web server will send another request on it */
     bool served_before; /* a kept connection between requests */
+    bool watched;       /* in the epoll set */
 };
 
 struct server {
     struct fcgi_options options;
     int epoll_fd;
     int done_fd; /* eventfd, readable while answers wait */
-    int stop_fd; /* eventfd, readable once the acceptor shall end */
     int wake_fd; /* eventfd, readable once the workers shall end */
     atomic_size_t in_flight;
     atomic_size_t buffered;
     atomic_size_t waiting;     /* workers that wait for a peer: to send, or to take, bytes */
     atomic_size_t connections; /* open, of which */
     atomic_size_t idle;        /* kept between requests */
+    atomic_bool accept_again;  /* descriptors or memory were short */
     atomic_bool stopping;      /* no connection is kept any more */
     atomic_bool closed;        /* no request is begun any more */
 
@@ -69,7 +72,7 @@ struct server {
     pthread_t *threads; /* of the workers; the main thread's */
 };
 
-/* Set in worker threads: an answer given there is written at once. */
+/* Set in worker threads: they may wait for a peer. */
 static _Thread_local bool is_worker;
 
 /* ---- connections ---- */
@@ -86,9 +89,11 @@ static void close_connection(struct connection *connection) {
 }
 
 /* Waits for the next bytes in the epoll set; one worker gets the event. */
-static bool watch(struct connection *connection, int operation) {
+static bool watch(struct connection *connection) {
     struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLONESHOT,
                                 .data.ptr = connection};
+    int operation = connection->watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+    connection->watched = true;
     return epoll_ctl(connection->server->epoll_fd, operation, connection->request.ipcFd, &event) ==
            0;
 }
@@ -113,7 +118,7 @@ static void end_request(struct connection *connection) {
 static void write_answer(struct connection *connection) {
     struct http_answer *answer = &connection->answer;
     struct strbuf head;
-    atomic_fetch_add(&connection->server->waiting, 1);
+    atomic_fetch_add(&connection->server->waiting, is_worker);
     strbuf_init(&head, 64u << 10);
     http_answer_head(answer, &head);
     if (!strbuf_failed(&head)) {
@@ -127,7 +132,7 @@ static void write_answer(struct connection *connection) {
     strbuf_free(&head);
     http_answer_free(answer);
     end_request(connection);
-    atomic_fetch_sub(&connection->server->waiting, 1);
+    atomic_fetch_sub(&connection->server->waiting, is_worker);
 }
 
 /* The answer is written and nobody holds the connection any more: wait for its next request, or
@@ -143,7 +148,7 @@ static void recycle(struct connection *connection) {
     }
     connection->served_before = true;
     atomic_fetch_add(&server->idle, 1);
-    if (!watch(connection, EPOLL_CTL_MOD)) {
+    if (!watch(connection)) {
         atomic_fetch_sub(&server->idle, 1);
         close_connection(connection);
     }
@@ -236,6 +241,13 @@ static void write_done(struct server *server) {
     }
 }
 
+/* Whether the answer can be written without waiting for the peer. */
+static bool is_prompt(const struct connection *connection) {
+    struct pollfd fd = {.fd = connection->request.ipcFd, .events = POLLOUT};
+    return connection->answer.fields.len + connection->answer.body.len <= PROMPT_ANSWER &&
+           poll(&fd, 1, 0) == 1;
+}
+
 static bool answer_exchange(struct exchange *exchange, struct http_answer *answer) {
     struct connection *connection = (struct connection *)exchange;
     struct server *server = connection->server;
@@ -252,7 +264,7 @@ static bool answer_exchange(struct exchange *exchange, struct http_answer *answe
     }
     connection->answer = *answer;
     http_answer_init(answer);
-    if (is_worker) {
+    if (is_worker || is_prompt(connection)) {
         write_answer(connection);
         release(connection);
     } else {
@@ -365,6 +377,75 @@ static enum body_status read_body(struct exchange *exchange, size_t max, struct 
     return length >= 0 && (int64_t)body->len != length ? BODY_CUT_SHORT : BODY_COMPLETE;
 }
 
+/* ---- accepting ---- */
+
+/* A connection on FD, which it takes; NULL without memory. */
+static struct connection *connection_new(struct server *server, int fd) {
+    struct timeval timeout = {.tv_sec = READ_TIMEOUT_S};
+    struct connection *connection = calloc(1, sizeof(*connection));
+    /* A kept connection must stay quiet for longer than a read may take: the timeout counts only
+     * inside a request. */
+    if (connection == NULL ||
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) != 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) != 0) {
+        free(connection);
+        close(fd);
+        return NULL;
+    }
+    connection->server = server;
+    FCGX_InitRequest(&connection->request, -1, 0);
+    connection->request.ipcFd = fd;
+    atomic_fetch_add(&server->connections, 1);
+    return connection;
+}
+
+/* Whether a read would not wait: there are bytes, or the peer has gone. */
+static bool is_readable(const struct connection *connection) {
+    char byte;
+    return recv(connection->request.ipcFd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0;
+}
+
+/* The next connection in the queue, or NULL. */
+static struct connection *accept_one(struct server *server) {
+    for (;;) {
+        int fd = accept4(server->options.listen_fd, NULL, NULL, SOCK_CLOEXEC);
+        if (fd >= 0) {
+            struct connection *connection = connection_new(server, fd);
+            if (connection != NULL) {
+                return connection;
+            }
+        } else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+            atomic_store(&server->accept_again, true);
+            return NULL;
+        } else if (errno != EINTR && errno != ECONNABORTED) {
+            return NULL;
+        }
+    }
+}
+
+/* Empties the queue. The first connection on which a request has come is returned; the others wait
+ * in the epoll set for a worker. */
+static struct connection *accept_all(struct server *server) {
+    struct connection *first = NULL, *connection;
+    /* Counted while it looks: at the end nobody may think that all are served. */
+    atomic_fetch_add(&server->connections, 1);
+    while ((connection = accept_one(server)) != NULL) {
+        if (first == NULL && is_readable(connection)) {
+            first = connection;
+        } else if (!watch(connection)) {
+            close_connection(connection);
+        }
+    }
+    atomic_fetch_sub(&server->connections, 1);
+    return first;
+}
+
+/* Each new connection wakes one worker: the event is triggered by the edge. */
+static bool watch_listener(struct server *server, int operation) {
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = server};
+    return epoll_ctl(server->epoll_fd, operation, server->options.listen_fd, &event) == 0;
+}
+
 /* ---- workers ---- */
 
 static void serve_request(struct connection *connection) {
@@ -423,10 +504,16 @@ static void *work(void *argument) {
         if (event.data.ptr == &server->wake_fd) {
             return NULL;
         }
+        struct connection *connection = event.data.ptr;
         if (event.data.ptr == &server->done_fd) {
             write_done(server);
-        } else {
-            serve_request(event.data.ptr);
+            continue;
+        }
+        if (event.data.ptr == server) {
+            connection = accept_all(server);
+        }
+        if (connection != NULL) {
+            serve_request(connection);
         }
     }
 }
@@ -467,63 +554,6 @@ static void end_workers(struct server *server) {
     free(server->threads);
 }
 
-/* ---- accepting ---- */
-
-static void take_connection(struct server *server, int fd) {
-    struct timeval timeout = {.tv_sec = READ_TIMEOUT_S};
-    struct connection *connection = calloc(1, sizeof(*connection));
-    /* A kept connection must stay quiet for longer than a read may take: the timeout counts only
-     * inside a request. */
-    if (connection == NULL ||
-        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) != 0 ||
-        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) != 0) {
-        free(connection);
-        close(fd);
-        return;
-    }
-    connection->server = server;
-    FCGX_InitRequest(&connection->request, -1, 0);
-    connection->request.ipcFd = fd;
-    atomic_fetch_add(&server->connections, 1);
-    if (!watch(connection, EPOLL_CTL_ADD)) {
-        close_connection(connection);
-    }
-}
-
-/* Accepts until the queue is empty. False when descriptors or memory are short: try again a little
- * later. */
-static bool accept_all(struct server *server) {
-    for (;;) {
-        int fd = accept4(server->options.listen_fd, NULL, NULL, SOCK_CLOEXEC);
-        if (fd >= 0) {
-            take_connection(server, fd);
-        } else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-            return false;
-        } else if (errno != EINTR && errno != ECONNABORTED) {
-            return true;
-        }
-    }
-}
-
-static void *accept_connections(void *argument) {
-    struct server *server = argument;
-    struct pollfd fds[] = {{.fd = server->options.listen_fd, .events = POLLIN},
-                           {.fd = server->stop_fd, .events = POLLIN}};
-    for (;;) {
-        if (poll(fds, 2, -1) < 0) {
-            continue;
-        }
-        if (!accept_all(server)) {
-            poll(&fds[1], 1, TICK_MS);
-        }
-        if (fds[1].revents != 0) {
-            /* Who stood in the queue when the end came is still served. */
-            accept_all(server);
-            return NULL;
-        }
-    }
-}
-
 /* ---- the main thread ---- */
 
 static const int stop_signals[] = {SIGTERM, SIGUSR1, SIGINT};
@@ -548,6 +578,9 @@ void fcgi_block_signals(void) {
 /* Once a tick: deadlines, and more workers while all of them wait for slow peers. */
 static void tick(struct server *server) {
     answer_late(server);
+    if (atomic_exchange(&server->accept_again, false)) {
+        watch_listener(server, EPOLL_CTL_MOD); /* the event comes again */
+    }
     size_t limit = server->options.max_in_flight + WORKERS_AT_START;
     if (atomic_load(&server->waiting) >= server->workers && server->workers < limit) {
         size_t more =
@@ -567,6 +600,15 @@ static void run_until_signal(struct server *server, int signal_fd) {
             }
         }
         tick(server);
+    }
+}
+
+/* Who stood in the queue when the end came is still served. */
+static void stop_accepting(struct server *server) {
+    epoll_ctl(server->epoll_fd, EPOLL_CTL_DEL, server->options.listen_fd, NULL);
+    struct connection *connection = accept_all(server);
+    if (connection != NULL && !watch(connection)) {
+        close_connection(connection);
     }
 }
 
@@ -608,25 +650,21 @@ static bool prepare(struct server *server, int *signal_fd) {
     *signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
     server->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     server->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    server->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     server->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    return *signal_fd >= 0 && server->epoll_fd >= 0 && server->stop_fd >= 0 &&
-           server->wake_fd >= 0 && add_event(server, server->done_fd, &server->done_fd);
+    return *signal_fd >= 0 && server->wake_fd >= 0 && watch_listener(server, EPOLL_CTL_ADD) &&
+           add_event(server, server->done_fd, &server->done_fd);
 }
 
 bool fcgi_serve(const struct fcgi_options *options, struct err *err) {
     /* Outlives a start that fails half way, with workers running. */
     static struct server server;
     server = (struct server){.options = *options, .lock = PTHREAD_MUTEX_INITIALIZER};
-    pthread_t acceptor;
     int signal_fd = -1;
-    if (!prepare(&server, &signal_fd) || add_workers(&server, WORKERS_AT_START) == 0 ||
-        !start_thread(accept_connections, &server, &acceptor)) {
+    if (!prepare(&server, &signal_fd) || add_workers(&server, WORKERS_AT_START) == 0) {
         return err_set_errno(err, "cannot start serving");
     }
     run_until_signal(&server, signal_fd);
-    ring(server.stop_fd);
-    pthread_join(acceptor, NULL);
+    stop_accepting(&server);
     atomic_store(&server.stopping, true);
     if (!run_to_end(&server)) {
         /* A worker may still use what the caller would free. */

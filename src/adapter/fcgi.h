@@ -1,10 +1,11 @@
 /*
  * FastCGI responder over libfcgi. Nobody else includes <fcgiapp.h>.
  *
- * An acceptor and an epoll set hand readable connections to worker threads; a request is read by
- * one of them, may be parked, and is answered from any thread. Kept connections wait in the epoll
- * set and pin no thread. When all workers wait for slow peers, more are started. libfcgi's own
- * accept(), signal handling and closing are not used (its traps: docs/fastcgi.md).
+ * Worker threads accept connections and take readable ones from an epoll set; a request is read by
+ * one of them, may be parked, and is answered from any thread: a short answer is written there, a
+ * long one by a worker, so that no other thread waits for a peer. Kept connections wait in the
+ * epoll set and pin no thread. When all workers wait for slow peers, more are started. libfcgi's
+ * own accept(), signal handling and closing are not used (its traps: docs/fastcgi.md).
  */
 #ifndef ADAPTER_FCGI_H
 #define ADAPTER_FCGI_H
