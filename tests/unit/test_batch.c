@@ -41,7 +41,7 @@ struct world {
     size_t opened, closed;
     struct connection {
         struct world *world;
-    } connections[4]; /* one a committer */
+    } connections[8]; /* one a committer */
     struct connection *last;
     size_t changes; /* runs on another connection than the one before */
 };
