@@ -227,13 +227,19 @@ BENCH_ORDERS ?= 1000000
 BENCH_JSON ?=
 BENCH_SVG ?= $(BUILD)/bench/chart.svg
 BENCH_TMP ?= /var/tmp
+RECOVERY_ROUNDS ?= 5
 
-.PHONY: bench bench-programs
+.PHONY: bench bench-recovery bench-programs
 bench: ## the benchmarks, side by side (tests/bench/README.md)
 	@tests/bench/deps.sh
 	+@$(MAKE) --no-print-directory all bench-programs
 	@exec env BUILD='$(BUILD)' CGIBIN='$(CGIBIN)' BENCH_SECONDS='$(BENCH_SECONDS)' BENCH_ROUNDS='$(BENCH_ROUNDS)' BENCH_ORDERS='$(BENCH_ORDERS)' \
 		BENCH_JSON='$(BENCH_JSON)' BENCH_SVG='$(BENCH_SVG)' BENCH_TMP='$(BENCH_TMP)' /usr/bin/python3 tests/bench/bench.py
+bench-recovery: ## seconds from a kill to the next 200 (tests/bench/README.md)
+	@tests/bench/deps.sh recovery
+	+@$(MAKE) --no-print-directory all bench-programs
+	@exec env BUILD='$(BUILD)' CGIBIN='$(CGIBIN)' RECOVERY_ROUNDS='$(RECOVERY_ROUNDS)' BENCH_JSON='$(BENCH_JSON)' BENCH_TMP='$(BENCH_TMP)' \
+		/usr/bin/python3 tests/bench/recovery.py
 bench-programs: $(BUILD)/bench/sign_events $(BUILD)/bench/null_responder
 $(BUILD)/bench/%: tests/bench/%.c $(BUILD)/libwaybill.a
 	@mkdir -p $(@D)
@@ -263,7 +269,7 @@ uninstall: ## remove what install put there
 help: ## this list
 	@echo 'Targets:'
 	@sed -nE 's/^([a-z0-9-]+):[^#]*## (.*)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | \
-		while IFS=$$'\t' read -r target text; do printf '  %-13s %s\n' "$$target" "$$text"; done
+		while IFS=$$'\t' read -r target text; do printf '  %-14s %s\n' "$$target" "$$text"; done
 	@printf '\nVariables:\n'
 	@printf '  %-25s %s\n' 'PORT=$(PORT)' 'run, up: where the web server listens, on 127.0.0.1' \
 		'VAR=$(VAR)' 'run, up, down: the folder for all that the stack writes' \
@@ -275,9 +281,10 @@ help: ## this list
 		'BENCH_SECONDS=$(BENCH_SECONDS)' 'bench: the length of a phase' \
 		'BENCH_ROUNDS=$(BENCH_ROUNDS)' 'bench: how often each phase runs' \
 		'BENCH_ORDERS=$(BENCH_ORDERS)' 'bench: orders stored for the scale figures' \
-		'BENCH_JSON=$(BENCH_JSON)' 'bench: the figures go to this file too' \
+		'BENCH_JSON=$(BENCH_JSON)' 'bench, bench-recovery: the figures go to this file too' \
 		'BENCH_SVG=$(BENCH_SVG)' 'bench: the chart' \
-		'BENCH_TMP=$(BENCH_TMP)' 'bench: where the database lives meanwhile' \
+		'BENCH_TMP=$(BENCH_TMP)' 'bench, bench-recovery: where the database lives meanwhile' \
+		'RECOVERY_ROUNDS=$(RECOVERY_ROUNDS)' 'bench-recovery: figures are medians of so many' \
 		'CC=$(CC)' 'the compiler; CFLAGS, CPPFLAGS, LDFLAGS are added' \
 		'BUILD=$(BUILD)' 'the folder for objects' \
 		'CGIBIN=$(CGIBIN)' 'the folder for webhook.fcgi and status.fcgi' \

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# deps.sh: installs the Debian packages that `make bench` needs and that are missing; without the peers' (Node, PHP) and gnuplot it goes on, and the rows say so.
+# deps.sh [recovery]: installs the Debian packages that `make bench` needs and that are missing; without the peers' (Node, PHP) and gnuplot it goes on, and the
+# rows say so. recovery: only what `make bench-recovery` needs.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -27,13 +28,14 @@ present() {
 }
 
 missing=()
-present wrk || missing+=(wrk)
+[ "${1:-}" = recovery ] || present wrk || missing+=(wrk)
 /usr/bin/python3 -c 'import psycopg' 2>/dev/null || missing+=(python3-psycopg)
 [ "${#missing[@]}" = 0 ] || install_missing "${missing[@]}" || {
     echo "waybill: these are missing (by their Debian names): ${missing[*]}" >&2
     exit 1
 }
 
+[ "${1:-}" != recovery ] || exit 0
 present gnuplot || install_missing gnuplot-nox || echo "no gnuplot: no chart"
 present npm || install_missing nodejs npm || echo "no npm: the rows of Express will say 'not measured'"
 if ! compgen -G '/usr/sbin/php-fpm*' >/dev/null || ! php -m 2>/dev/null | grep -qx pgsql; then

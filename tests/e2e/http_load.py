@@ -66,10 +66,10 @@ class _Connection(asyncio.Protocol):
             self._answered(status, head, body)
             if CLOSE.search(head):
                 self._transport.close()
-            elif status == 200:
-                self._send()
+            elif pause := self._load.pace if status == 200 else self._load.pause:
+                asyncio.get_running_loop().call_later(pause, self._send)
             else:
-                asyncio.get_running_loop().call_later(PAUSE_SECONDS, self._send)
+                self._send()
 
     def _answered(self, status: int | None, head: bytes = b"", body: bytes = b"") -> None:
         number, self._number = self._number, None
@@ -82,14 +82,15 @@ class _Connection(asyncio.Protocol):
 
 
 class Load:
-    """Runs in a thread, from start() to replies()."""
+    """Runs in a thread while it is entered, until every request has its reply. A connection waits PACE seconds after a 200 and PAUSE after anything else."""
 
-    def __init__(self, site: Site, requests: Sequence[bytes], connections: int) -> None:
+    def __init__(self, site: Site, requests: Sequence[bytes], connections: int, pace: float = 0, pause: float = PAUSE_SECONDS) -> None:
         self.requests = requests
+        self.pace, self.pause = pace, pause
         self.replies: dict[int | None, Reply] = {}
         self._site = site
         self._connections = connections
-        self._next = 0
+        self._next, self._end = 0, len(requests)
         self._open = 0
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run)
@@ -113,9 +114,9 @@ class Load:
         self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(self._note_failure)
         self._change = asyncio.Event()
-        while len(self.replies) < len(self.requests) and self._failure is None:
+        while len(self.replies) < self._end and self._failure is None:
             self._change.clear()
-            missing = min(self._connections - self._open, len(self.requests) - self._next)
+            missing = min(self._connections - self._open, self._end - self._next)
             for _ in range(missing):
                 await self._loop.create_connection(lambda: _Connection(self), self._site.host, self._site.port)
                 self._open += 1
@@ -129,15 +130,25 @@ class Load:
     # ---- for the connections ----
 
     def take(self) -> int | None:
-        """The number of the next request."""
+        """The number of the next request; None when there are no more."""
+        if self._next >= self._end:
+            return None
         self._next += 1
-        return self._next - 1 if self._next <= len(self.requests) else None
+        return self._next - 1
 
     def closed(self) -> None:
         self._open -= 1
         self._change.set()
 
-    # ---- for the tests ----
+    # ---- for its user ----
+
+    def stop(self) -> None:
+        """No more requests; those in hand still get their replies."""
+        self._loop.call_soon_threadsafe(self._stop)
+
+    def _stop(self) -> None:
+        self._end = self._next
+        self._change.set()
 
     def wait_answered(self, count: int) -> None:
         """Until so many requests have their answer. Every one has, when the load is left."""
