@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -87,6 +87,8 @@ def test_a_role_reads_its_views_and_writes_nothing(catalog: psycopg.Connection[A
     assert writable | sequences == set()
 
 
+# What status.fcgi calls.
+STATUS_FUNCTIONS = ("feed_state", "find_changes", "find_orders", "order_versions", "read_orders")
 # What must never be within reach of the role that only reads for the status endpoint.
 WRITING_FUNCTIONS = {"ingest", "apply", "roll_up", "rebuild_order"}
 
@@ -161,6 +163,55 @@ FORBIDDEN = {
     "run a program": "COPY (SELECT 1) TO PROGRAM 'true'",
     "lift a limit": "ALTER ROLE CURRENT_USER CONNECTION LIMIT -1",
     "read passwords": "SELECT rolpassword FROM pg_authid",
+    "become the superuser": "SET SESSION AUTHORIZATION postgres",
+    "start as the owner": "SET SESSION AUTHORIZATION waybill_owner",
+    "change another's password": "ALTER ROLE waybill_owner PASSWORD 'mine'",
+    "change another's settings": "ALTER ROLE waybill_owner SET search_path = pg_temp",
+    "change everybody's settings": "ALTER ROLE ALL SET search_path = pg_temp",
+    "new role": "CREATE ROLE mine",
+    "end the others": "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename <> CURRENT_USER",
+    "read the configuration": "SELECT * FROM pg_file_settings",
+    "read who may log in": "SELECT * FROM pg_hba_file_rules",
+    "list files": "SELECT pg_ls_dir('.')",
+    "look at a file": "SELECT pg_stat_file('postgresql.conf')",
+    "read a file as bytes": "SELECT pg_read_binary_file('PG_VERSION')",
+    "list the logs": "SELECT pg_ls_logdir()",
+    "write a file": "COPY (SELECT 1) TO '/tmp/mine'",
+    "load a file": "DO $$ BEGIN EXECUTE 'COPY pg_class FROM ''/etc/passwd'''; END $$",
+    "read from a program": "DO $$ BEGIN EXECUTE 'COPY pg_class FROM PROGRAM ''id'''; END $$",
+    "load a library": "LOAD 'auto_explain'",
+    "a C function": "CREATE FUNCTION public.mine() RETURNS integer LANGUAGE c AS 'libc.so.6', 'getpid'",
+    "an extension": "ALTER EXTENSION plpgsql UPDATE",
+    "a language": "CREATE LANGUAGE mine HANDLER plpgsql_call_handler",
+    "a foreign server": "CREATE FOREIGN DATA WRAPPER mine",
+    "an event trigger": "CREATE EVENT TRIGGER mine ON ddl_command_start EXECUTE FUNCTION mine()",
+    "a publication": "CREATE PUBLICATION mine",
+    "a type in public": "CREATE TYPE public.mine AS (it integer)",
+    "a type in our schema": "CREATE TYPE waybill_data.mine AS (it integer)",
+    "an operator in public": "CREATE OPERATOR public.=== (LEFTARG = integer, RIGHTARG = integer, FUNCTION = int4eq)",
+    "a schema for oneself": "CREATE SCHEMA AUTHORIZATION CURRENT_USER",
+    "a replication slot": "SELECT pg_create_physical_replication_slot('mine')",
+    "read the log of changes": "SELECT pg_create_logical_replication_slot('mine', 'test_decoding')",
+    "write into the log of changes": "SELECT pg_logical_emit_message(false, 'mine', 'x')",
+    "reload": "SELECT pg_reload_conf()",
+    "switch the log": "SELECT pg_switch_wal()",
+    "a server's parameter": "SET log_statement = 'none'",
+    "preload": "SET session_preload_libraries = 'mine'",
+    "triggers off": "SET session_replication_role = replica",
+    "own a table": "ALTER TABLE waybill_data.orders OWNER TO CURRENT_USER",
+    "change a function": "ALTER FUNCTION waybill_data.roll_up(uuid[], uuid[]) SECURITY INVOKER",
+    "drop": "DROP VIEW waybill.orders",
+    "comment": "COMMENT ON VIEW waybill.orders IS 'mine'",
+    "lock out the writers": "LOCK TABLE waybill_data.orders IN ACCESS EXCLUSIVE MODE",
+    "lock out the readers": "LOCK TABLE waybill.orders IN ACCESS EXCLUSIVE MODE",
+    "statistics of tables": "SELECT pg_stat_reset()",
+}
+# PostgreSQL does these in no transaction of ours, so nothing could be taken back.
+FORBIDDEN_ALONE = {
+    "change the server": "ALTER SYSTEM SET fsync = off",
+    "a database": "CREATE DATABASE mine",
+    "drop the database": "DROP DATABASE postgres",
+    "a tablespace": "CREATE TABLESPACE mine LOCATION '/tmp'",
 }
 # Readers may look at their own views only.
 FORBIDDEN_VIEWS = {
@@ -173,6 +224,9 @@ def test_what_is_forbidden_fails(stack: Stack, role: str) -> None:
     statements = {**FORBIDDEN, **{view: f"SELECT * FROM {view}" for view in FORBIDDEN_VIEWS[role]}}
     with connected_as(stack, role) as connection:
         allowed = [name for name, sql in statements.items() if not is_refused(connection, sql)]
+        for name, sql in FORBIDDEN_ALONE.items():
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(sql)
     assert allowed == []
 
 
@@ -182,6 +236,9 @@ def is_refused(connection: psycopg.Connection[Any], sql: str) -> bool:
             connection.execute(sql)
     except psycopg.errors.InsufficientPrivilege:
         return True
+    except psycopg.Error as error:
+        # It failed for another reason: the statement proves nothing.
+        raise AssertionError(f"{sql}: {error!r}") from error
     return False
 
 
@@ -206,6 +263,69 @@ def test_readers_have_limits(stack: Stack, catalog: psycopg.Connection[Any], rol
         ((seconds,),) = connection.execute("SELECT extract(epoch FROM current_setting('statement_timeout')::interval)").fetchall()
     ((limit,),) = catalog.execute("SELECT rolconnlimit FROM pg_roles WHERE rolname = %s", (role,)).fetchall()
     assert 0 < seconds <= 3600 and limit > 0
+
+
+# ---- all privileges there are ----
+
+ACCESS_LISTS = """
+    SELECT 'relation ' || c.oid::regclass AS object, c.relacl AS acl FROM pg_class c
+    UNION ALL SELECT 'column ' || attrelid::regclass || '.' || attname, attacl FROM pg_attribute
+    UNION ALL SELECT 'function ' || oid::regproc, proacl FROM pg_proc
+    UNION ALL SELECT 'schema ' || nspname, nspacl FROM pg_namespace
+    UNION ALL SELECT 'database', datacl FROM pg_database WHERE datname = current_database()
+    UNION ALL SELECT 'another database', datacl FROM pg_database WHERE datname <> current_database()
+    UNION ALL SELECT 'type ' || oid::regtype, typacl FROM pg_type
+    UNION ALL SELECT 'language ' || lanname, lanacl FROM pg_language
+    UNION ALL SELECT 'wrapper ' || fdwname, fdwacl FROM pg_foreign_data_wrapper
+    UNION ALL SELECT 'server ' || srvname, srvacl FROM pg_foreign_server
+    UNION ALL SELECT 'large object ' || oid, lomacl FROM pg_largeobject_metadata
+    UNION ALL SELECT 'tablespace ' || spcname, spcacl FROM pg_tablespace
+    UNION ALL SELECT 'parameter ' || parname, paracl FROM pg_parameter_acl
+    UNION ALL SELECT 'default ' || defaclobjtype::text, defaclacl FROM pg_default_acl"""
+GRANTED = {
+    "waybill_ingest": {"CONNECT database", "USAGE schema waybill_data", "EXECUTE function waybill_data.ingest"},
+    "waybill_status": {"CONNECT database", "USAGE schema waybill_data", *(f"EXECUTE function waybill_data.{name}" for name in STATUS_FUNCTIONS)},
+    "waybill_report": {"CONNECT database", "USAGE schema waybill", *(f"SELECT relation {view}" for view in VIEWS)},
+    "waybill_audit": {
+        "CONNECT database", "USAGE schema waybill", "USAGE schema waybill_audit", *(f"SELECT relation {view}" for view in (*VIEWS, *AUDIT_VIEWS))},
+}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_is_granted_exactly_this(catalog: psycopg.Connection[Any], role: str) -> None:
+    """Over every list of the whole catalog; none may be passed on."""
+    granted = names(
+        catalog, "SELECT a.privilege_type || ' ' || o.object || CASE WHEN a.is_grantable THEN ' with grant option' ELSE '' END"
+        f" FROM ({ACCESS_LISTS}) o, aclexplode(o.acl) a WHERE a.grantee = %s::regrole", role)
+    assert granted == GRANTED[role]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_owns_nothing_and_is_nobody_else(catalog: psycopg.Connection[Any], role: str) -> None:
+    owned = "SELECT d.classid::regclass || ' ' || d.objid FROM pg_shdepend d WHERE d.refclassid = 'pg_authid'::regclass" \
+        " AND d.refobjid = %s::regrole AND d.deptype = 'o'"
+    assert names(catalog, owned, role) == set()
+    assert names(catalog, "SELECT r.rolname FROM pg_roles r WHERE pg_has_role(%s, r.oid, 'MEMBER')", role) == {role}
+    special = "rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls"
+    assert names(catalog, f"SELECT rolname FROM pg_roles WHERE rolname = %s AND ({special})", role) == set()
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_others_statements_are_not_shown(stack: Stack, role: str) -> None:
+    """A statement may carry a body, a token's hash or an address."""
+    with connected_as(stack, role) as connection:
+        seen = names(connection, "SELECT DISTINCT query FROM pg_stat_activity WHERE usename <> CURRENT_USER")
+        statistics = names(connection, "SELECT tablename FROM pg_stats WHERE schemaname = 'waybill_data'")
+    assert seen == {"<insufficient privilege>"} and statistics == set()
+
+
+@pytest.mark.parametrize("role", READERS)
+def test_the_number_of_connections_is_bounded(stack: Stack, catalog: psycopg.Connection[Any], role: str) -> None:
+    """statement_timeout is only a default, which a session may change: this is what holds against who wants to be a burden."""
+    ((limit,),) = catalog.execute("SELECT rolconnlimit FROM pg_roles WHERE rolname = %s", (role,)).fetchall()
+    with ExitStack() as connections, pytest.raises(psycopg.OperationalError, match="too many connections"):
+        for _ in range(limit + 1):
+            connections.enter_context(psycopg.connect(dsn_of(stack, role)))
 
 
 # ---- the schema itself ----
