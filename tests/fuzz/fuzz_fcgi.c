@@ -126,7 +126,7 @@ static void late(void *context, struct exchange *exchange, struct http_answer *r
 static void *serve(void *listener) {
     struct err err = ERR_INIT;
     const struct fcgi_options options = {.listen_fd = *(int *)listener,
-                                         .max_in_flight = 32,
+                                         .max_in_flight = 8,
                                          .max_buffered = 4u << 20,
                                          .deadline_ms = 2 * PATIENCE_MS,
                                          .handle = handle,

@@ -16,7 +16,7 @@ FUZZ_SECONDS=${FUZZ_SECONDS:-600}
 FUZZ_JOBS=${FUZZ_JOBS:-$(nproc)}
 # Longer inputs find nothing that shorter ones do not, and are slow; a provider's bodies are a few kilobytes.
 MAX_LEN=8192
-# A new input is worth keeping in the repository up to this size.
+# A new input is worth keeping in the repository up to this size, and for an edge that no other takes: how often it is taken does not count.
 KEEP_LEN=2048
 
 export ASAN_OPTIONS=detect_stack_use_after_return=1:${ASAN_OPTIONS:-}
@@ -88,7 +88,7 @@ merge_one() {
     rm -rf "$whole"
     mkdir -p "$whole" "tests/fuzz/corpus/$target"
     # shellcheck disable=SC2046
-    "$OUT/targets/$target" -merge=1 -max_len="$MAX_LEN" "$whole" $(seeds "$target") "$OUT/corpus/$target" >"$OUT/log/$target.merge" 2>&1
+    "$OUT/targets/$target" -merge=1 -use_counters=0 -max_len="$MAX_LEN" "$whole" $(seeds "$target") "$OUT/corpus/$target" >"$OUT/log/$target.merge" 2>&1
     # shellcheck disable=SC2046
     find $(seeds "$target") -type f -exec sha1sum {} + | cut -c1-40 | sort >"$known"
     # Only the little that covers more: what the merge chose, less what stands in the repository already.
