@@ -12,7 +12,7 @@ endif
 BUILD ?= build
 # Where webhook.fcgi and status.fcgi are linked to; other builds (clang, sanitizers) keep theirs beside their objects.
 CGIBIN ?= cgi-bin
-PKGS := fcgi jansson libconfuse libcrypto libpq
+PKGS := fcgi jansson libconfuse libcrypto libpq sqlite3
 PKG_CONFIG ?= pkg-config
 
 OPTIMISE ?= -O2 -g

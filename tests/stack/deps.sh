@@ -18,6 +18,7 @@ libjansson-dev      pkg     jansson
 libconfuse-dev      pkg     libconfuse
 libssl-dev          pkg     libcrypto
 libpq-dev           pkg     libpq
+libsqlite3-dev      pkg     sqlite3
 '
 STACK_PACKAGES='
 postgresql          file    /usr/lib/postgresql/*/bin/initdb
