@@ -1,23 +1,45 @@
 #include "app/ingest.h"
 
 #include "adapter/json.h"
+#include "app/commit.h"
+#include "app/drain.h"
 #include "base/hex.h"
 #include "base/limits.h"
 #include "base/log.h"
-#include "engine/batch.h"
+#include "engine/watch.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* With a spool, what the database has not committed after this time goes there: soon enough for the
+ * answer, whatever a committer hangs in. */
+#define SPOOL_AFTER_MS 3000
 
 struct ingest {
     const struct settings *settings;
     struct batch *batch;
+    /* Where a spool is configured, else NULL. */
+    struct spool *spool;
+    struct batch *shelter; /* the queue in front of it */
+    struct watch *watch;   /* over what the database has in hand */
+    struct drainer *drainer;
+    atomic_bool down; /* the database: events go to the spool at once, until the drainer gets one
+                         through */
 };
 
-/* One request, from the handler to the answer. Owned by whoever works on it: the handler, then the
- * engine. */
+/*
+ * One request, from the handler to the answer. Owned by whoever works on it: the handler, then the
+ * engine. Where the database takes too long, by two: its committer and the spool's. The first to
+ * finish answers, the last one frees.
+ */
 struct job {
-    struct batch_job batch; /* first */
+    struct batch_job batch;   /* in the database's queue */
+    struct batch_job spooled; /* in the spool's queue */
+    struct watched watched;
+    atomic_int holders;
+    atomic_bool answered;
+    bool sheltered; /* in the spool's queue too; written under the watch's lock */
     struct ingest *ingest;
     struct exchange *exchange;
     struct request_head head;
@@ -31,10 +53,19 @@ struct job {
     struct store_health health;
     enum store_result health_result;
     bool not_json; /* answered 400 after it is kept */
+    /* Of the delivery, as it was parked: its committer may change it. */
+    struct uuid id;
+    struct slice detail;
+    /* readyz: what the spool says, and whether the database was asked before, with success. */
+    struct spool_state spool_state;
+    bool spool_works, database_works;
 };
 
-static void job_free(struct job *job) {
-    if (job != NULL) {
+#define JOB_OF(pointer, member)                                                                    \
+    ((struct job *)(void *)((char *)(pointer)-offsetof(struct job, member)))
+
+static void job_release(struct job *job) {
+    if (atomic_fetch_sub(&job->holders, 1) == 1) {
         strbuf_free(&job->body);
         arena_free(job->arena);
         free(job);
@@ -172,8 +203,12 @@ static void finish(struct job *job, struct http_answer *answer, struct slice out
     struct request_record record = job->record;
     record.outcome = outcome;
     record.reason = reason;
-    respond(job->exchange, answer, &job->head, &record);
-    job_free(job);
+    if (!atomic_exchange(&job->answered, true)) {
+        respond(job->exchange, answer, &job->head, &record);
+    } else {
+        http_answer_free(answer);
+    }
+    job_release(job);
 }
 
 static void finish_problem(struct job *job, int status, struct slice detail, struct slice reason) {
@@ -212,45 +247,189 @@ static void uuid_text(const struct uuid *uuid, char text[37]) {
     }
 }
 
-static void finish_received(struct job *job, struct slice outcome, bool kept) {
-    const struct delivery *delivery = &job->delivery;
-    char id[37];
+/* 200. ID: of what is kept; NULL: nothing is. */
+static void finish_received(struct job *job, struct slice outcome, const struct uuid *id,
+                            struct slice detail) {
+    char text[37] = "";
     struct http_answer answer;
     struct json_writer writer;
     http_answer_init(&answer);
     answer.status = 200;
     answer.content_type = "application/json";
-    uuid_text(&delivery->id, id);
+    if (id != NULL) {
+        uuid_text(id, text);
+    }
     json_writer_init(&writer, &answer.body);
     json_begin_object(&writer, NULL);
     json_put_boolean(&writer, "received", true);
     json_put_text(&writer, "outcome", outcome);
-    json_put_text(&writer, "delivery", kept ? slice_from_cstr(id) : SLICE_EMPTY);
-    if (delivery->reading == READING_QUARANTINED) {
-        json_put_text(&writer, "detail", delivery->changes.detail);
+    json_put_text(&writer, "delivery", slice_from_cstr(text));
+    if (detail.len > 0) {
+        json_put_text(&writer, "detail", detail);
     }
     json_end_object(&writer);
-    finish(job, &answer, outcome,
-           delivery->reading == READING_QUARANTINED ? delivery->changes.detail : SLICE_EMPTY);
+    finish(job, &answer, outcome, detail);
 }
 
-/* The engine is done with the job. */
-static void complete(void *context, struct batch_job *batch_job, enum batch_result result) {
-    struct job *job = (struct job *)batch_job;
-    (void)context;
-    if (job->is_probe) {
-        struct http_answer answer;
-        http_answer_init(&answer);
-        make_readyz(&answer, job->health_result, &job->health, job->details);
-        finish(job, &answer, SLICE_EMPTY, SLICE_OF("readyz"));
-    } else if (result != BATCH_DONE) {
-        finish_problem(job, 503, SLICE_OF("not stored; try again"), SLICE_OF("database"));
-    } else if (job->delivery.outcome == OUTCOME_REFUSED) {
+static void finish_probe(struct job *job, enum store_result result,
+                         const struct spool_state *spool) {
+    struct http_answer answer;
+    http_answer_init(&answer);
+    make_readyz(&answer, result, &job->health, spool, job->details);
+    finish(job, &answer, SLICE_EMPTY, SLICE_OF("readyz"));
+}
+
+static void finish_committed(struct job *job) {
+    const struct delivery *delivery = &job->delivery;
+    if (delivery->outcome == OUTCOME_REFUSED) {
         finish_problem(job, 503, SLICE_OF("not stored; try again"), SLICE_OF("quarantine_full"));
     } else if (job->not_json) {
-        finish_problem(job, 400, job->delivery.changes.detail, SLICE_OF("not_json"));
+        finish_problem(job, 400, delivery->changes.detail, SLICE_OF("not_json"));
     } else {
-        finish_received(job, delivery_outcome_name(job->delivery.outcome), true);
+        finish_received(job, delivery_outcome_name(delivery->outcome), &delivery->id,
+                        delivery->reading == READING_QUARANTINED ? delivery->changes.detail
+                                                                 : SLICE_EMPTY);
+    }
+}
+
+/* ---- the spool's side ---- */
+
+static void database_is_down(struct ingest *ingest) {
+    if (!atomic_exchange(&ingest->down, true)) {
+        drainer_wake(ingest->drainer);
+    }
+}
+
+static bool is_down(void *context) {
+    struct ingest *ingest = context;
+    return atomic_load(&ingest->down);
+}
+
+static void is_up(void *context) {
+    struct ingest *ingest = context;
+    atomic_store(&ingest->down, false);
+}
+
+static void shelter(struct job *job) {
+    if (!batch_submit(job->ingest->shelter, &job->spooled)) {
+        finish_problem(job, 503, SLICE_OF("too many requests in hand; try again"),
+                       SLICE_OF("queue_full"));
+    }
+}
+
+/* The database takes its time: the spool shall answer, unless it is quicker after all. */
+static void overdue(void *context, struct watched *watched) {
+    struct ingest *ingest = context;
+    struct job *job = JOB_OF(watched, watched);
+    atomic_fetch_add(&job->holders, 1);
+    job->sheltered = batch_submit(ingest->shelter, &job->spooled);
+    if (!job->sheltered) {
+        atomic_fetch_sub(&job->holders, 1);
+    }
+    database_is_down(ingest);
+}
+
+static void *open_spool(void *context) {
+    struct ingest *ingest = context;
+    return ingest->spool;
+}
+
+static void close_spool(void *state) {
+    (void)state;
+}
+
+static void tell_of_spool(const char *text) {
+    log_text(LOG_ERROR, text, SLICE_EMPTY);
+}
+
+/* What waits, and, while the database is away, can an event be kept? */
+static void look_at_spool(struct spool *spool, struct job *job) {
+    struct err err = ERR_INIT;
+    job->spool_works = (job->database_works || spool_check(spool, &err)) &&
+                       spool_look(spool, &job->spool_state, &err);
+    if (!job->spool_works) {
+        log_text(LOG_ERROR, "the spool cannot be used", slice_from_cstr(err.message));
+    }
+}
+
+static enum batch_result run_spool(void *state, struct batch_job **jobs, size_t count) {
+    struct spool *spool = state;
+    struct spool_event events[LIMIT_BATCH_JOBS];
+    struct err err = ERR_INIT;
+    size_t event_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct job *job = JOB_OF(jobs[i], spooled);
+        const struct delivery *delivery = &job->delivery;
+        if (job->is_probe) {
+            look_at_spool(spool, job);
+        } else if (!atomic_load(&job->answered)) {
+            events[event_count++] = (struct spool_event){
+                .received_at = delivery->received_at,
+                .source = delivery->source,
+                .provider = delivery->provider,
+                .tracking_url = delivery->tracking_url_template,
+                .headers = delivery->headers,
+                .body = delivery->body,
+            };
+        }
+    }
+    if (event_count == 0 || spool_append(spool, events, event_count, &err)) {
+        return BATCH_DONE;
+    }
+    if (err.kind == ERR_MEMORY && event_count > 1) {
+        return BATCH_REFUSED; /* full: a smaller one may fit */
+    }
+    log_text(LOG_ERROR, "an event cannot be spooled", slice_from_cstr(err.message));
+    return BATCH_FAILED;
+}
+
+/* readyz: degraded while events wait, or would have to, or while nobody can tell. */
+static void finish_degraded(struct job *job) {
+    if (!job->database_works) {
+        finish_probe(job, STORE_DOWN, job->spool_works ? &job->spool_state : NULL);
+    } else {
+        bool waits = !job->spool_works || job->spool_state.events > 0;
+        finish_probe(job, STORE_OK, waits ? &job->spool_state : NULL);
+    }
+}
+
+/* The spool's committer is done with the job. */
+static void complete_spooled(void *context, struct batch_job *batch_job, enum batch_result result) {
+    struct job *job = JOB_OF(batch_job, spooled);
+    (void)context;
+    if (job->is_probe) {
+        finish_degraded(job);
+    } else if (result != BATCH_DONE) {
+        finish_problem(job, 503, SLICE_OF("not stored; try again"), SLICE_OF("spool"));
+    } else if (job->not_json) {
+        finish_problem(job, 400, job->detail, SLICE_OF("not_json, spooled"));
+    } else {
+        finish_received(job, SLICE_OF("spooled"), &job->id, job->detail);
+    }
+}
+
+/* ---- the database's side ---- */
+
+/* The database's committer is done with the job. */
+static void complete(void *context, struct batch_job *batch_job, enum batch_result result) {
+    struct ingest *ingest = context;
+    struct job *job = JOB_OF(batch_job, batch);
+    bool done = result == BATCH_DONE && (!job->is_probe || job->health_result == STORE_OK);
+    bool alone = ingest->watch == NULL || watch_remove(ingest->watch, &job->watched);
+    if (!done && !alone && job->sheltered) {
+        job_release(job); /* the spool answers */
+    } else if (!done && alone && ingest->spool != NULL) {
+        database_is_down(ingest);
+        shelter(job);
+    } else if (job->is_probe && done && alone && ingest->spool != NULL) {
+        job->database_works = true;
+        shelter(job); /* does anything wait? */
+    } else if (job->is_probe) {
+        finish_probe(job, job->health_result, NULL);
+    } else if (!done) {
+        finish_problem(job, 503, SLICE_OF("not stored; try again"), SLICE_OF("database"));
+    } else {
+        finish_committed(job);
     }
 }
 
@@ -271,57 +450,34 @@ static void close_store(void *state) {
     store_free(state);
 }
 
-/* A delivery whose changes the database refuses is kept all the same: its bytes go to quarantine.
- */
-static enum batch_result quarantine_refused(struct store *store, struct job *job,
-                                            const struct err *why) {
-    char detail[64];
-    struct strbuf text;
-    struct err err = ERR_INIT;
-    struct delivery *delivery = &job->delivery;
-    strbuf_init(&text, sizeof(detail));
-    strbuf_addf(&text, "refused by the database: SQLSTATE %s", why->sqlstate);
-    bool ok = !strbuf_failed(&text) &&
-              arena_dup(job->arena, strbuf_slice(&text), &delivery->changes.detail);
-    strbuf_free(&text);
-    if (!ok || !delivery_quarantine(delivery, delivery->changes.detail)) {
-        return BATCH_FAILED;
-    }
-    enum store_result result = store_ingest(store, &delivery, 1, &err);
-    if (result != STORE_OK) {
-        log_store_failure(result, &err);
-    }
-    return result == STORE_OK ? BATCH_DONE : BATCH_FAILED;
-}
-
+/* Nobody waits for a job that the spool has answered. */
 static enum batch_result run(void *state, struct batch_job **jobs, size_t count) {
     struct store *store = state;
     struct delivery *deliveries[LIMIT_BATCH_JOBS];
     struct err err = ERR_INIT;
     size_t delivery_count = 0;
+    struct arena *arena = NULL;
     if (store == NULL) {
         return BATCH_FAILED;
     }
     for (size_t i = 0; i < count; i++) {
-        struct job *job = (struct job *)jobs[i];
+        struct job *job = JOB_OF(jobs[i], batch);
         if (job->is_probe) {
             job->health_result = store_health(store, &job->health, &err);
-        } else {
+        } else if (!atomic_load(&job->answered)) {
             deliveries[delivery_count++] = &job->delivery;
+            arena = job->arena;
         }
     }
     if (delivery_count == 0) {
         return BATCH_DONE;
     }
-    enum store_result result = store_ingest(store, deliveries, delivery_count, &err);
-    if (result == STORE_OK) {
-        return BATCH_DONE;
+    err_clear(&err);
+    enum batch_result result = commit_deliveries(store, deliveries, delivery_count, arena, &err);
+    if (result == BATCH_FAILED) {
+        log_store_failure(STORE_DOWN, &err);
     }
-    log_store_failure(result, &err);
-    if (result == STORE_DOWN) {
-        return BATCH_FAILED;
-    }
-    return count > 1 ? BATCH_REFUSED : quarantine_refused(store, (struct job *)jobs[0], &err);
+    return result;
 }
 
 /* ---- the request ---- */
@@ -380,10 +536,33 @@ static bool mode_allows(const struct source *source, const struct changes *chang
            changes->live == (source->mode == MODE_LIVE);
 }
 
+/* To the database's committers; with a spool, watched, or past them when they are known to fail. */
+static bool submit(struct job *job) {
+    struct ingest *ingest = job->ingest;
+    if (ingest->spool == NULL) {
+        return batch_submit(ingest->batch, &job->batch);
+    }
+    if (atomic_load(&ingest->down)) {
+        return batch_submit(ingest->shelter, &job->spooled);
+    }
+    watch_add(ingest->watch, &job->watched);
+    if (batch_submit(ingest->batch, &job->batch)) {
+        return true;
+    }
+    if (watch_remove(ingest->watch, &job->watched) || !job->sheltered) {
+        return false;
+    }
+    job_release(job); /* the spool has it */
+    return true;
+}
+
 static void park(struct job *job) {
-    job->batch.bytes = sizeof(*job) + job->body.len;
+    job->batch.bytes = job->spooled.bytes = sizeof(*job) + job->body.len;
     job->exchange->user = job;
-    if (!batch_submit(job->ingest->batch, &job->batch)) {
+    job->id = job->delivery.id;
+    job->detail =
+        job->delivery.reading == READING_QUARANTINED ? job->delivery.changes.detail : SLICE_EMPTY;
+    if (!submit(job)) {
         finish_problem(job, 503, SLICE_OF("too many requests in hand; try again"),
                        SLICE_OF("queue_full"));
     }
@@ -416,7 +595,7 @@ static void take_body(struct job *job) {
     } else if (!mode_allows(job->source, changes)) {
         finish_unauthorized(job, AUTH_WRONG_MODE);
     } else if (delivery->reading == READING_URL_CHECK) {
-        finish_received(job, delivery_outcome_name(OUTCOME_IGNORED), false);
+        finish_received(job, delivery_outcome_name(OUTCOME_IGNORED), NULL, SLICE_EMPTY);
     } else {
         park(job);
     }
@@ -515,10 +694,46 @@ void ingest_handle(void *context, struct exchange *exchange) {
         arena_free(arena);
         return;
     }
-    *job = (struct job){.ingest = ingest, .exchange = exchange, .head = head, .arena = arena};
+    *job = (struct job){
+        .ingest = ingest, .exchange = exchange, .head = head, .arena = arena, .holders = 1};
     /* A little more than the longest body, so that a longer one is seen to be longer. */
     strbuf_init(&job->body, ingest->settings->max_body + 2 * 65536);
     dispatch(job);
+}
+
+/* ---- start and end ---- */
+
+static struct batch_options queue_options(struct ingest *ingest) {
+    const struct settings *settings = ingest->settings;
+    return (struct batch_options){
+        .max_jobs = settings->max_in_flight,
+        .max_bytes = settings->max_buffered + settings->max_in_flight * sizeof(struct job),
+        .batch_jobs = LIMIT_BATCH_JOBS,
+        .batch_bytes = LIMIT_BATCH_BYTES,
+        .context = ingest,
+    };
+}
+
+static bool open_shelter(struct ingest *ingest, struct err *err) {
+    const struct settings *settings = ingest->settings;
+    struct batch_options options = queue_options(ingest);
+    options.committers = 1;
+    options.open = open_spool;
+    options.close = close_spool;
+    options.run = run_spool;
+    options.complete = complete_spooled;
+    ingest->spool = spool_new(settings->spool.data, settings->spool_max, tell_of_spool);
+    if (ingest->spool == NULL) {
+        return err_set(err, ERR_MEMORY, "out of memory");
+    }
+    ingest->shelter = batch_new(&options, err);
+    if (ingest->shelter == NULL) {
+        return false;
+    }
+    ingest->watch = watch_new(SPOOL_AFTER_MS, overdue, ingest, err);
+    ingest->drainer =
+        drainer_new(ingest->spool, settings->ingest_dsn.data, is_down, is_up, ingest, err);
+    return ingest->watch != NULL && ingest->drainer != NULL;
 }
 
 struct ingest *ingest_new(const struct settings *settings, struct err *err) {
@@ -528,26 +743,16 @@ struct ingest *ingest_new(const struct settings *settings, struct err *err) {
         return NULL;
     }
     ingest->settings = settings;
-    if (settings->spool.len > 0) {
-        log_text(LOG_WARN,
-                 "spool is not used by this release: a database outage is answered with 503",
-                 SLICE_EMPTY);
-    }
-    struct batch_options options = {
-        .committers = settings->connections,
-        .max_jobs = settings->max_in_flight,
-        .max_bytes = settings->max_buffered + settings->max_in_flight * sizeof(struct job),
-        .batch_jobs = LIMIT_BATCH_JOBS,
-        .batch_bytes = LIMIT_BATCH_BYTES,
-        .open = open_store,
-        .close = close_store,
-        .run = run,
-        .complete = complete,
-        .context = ingest,
-    };
-    ingest->batch = batch_new(&options, err);
+    struct batch_options options = queue_options(ingest);
+    options.committers = settings->connections;
+    options.open = open_store;
+    options.close = close_store;
+    options.run = run;
+    options.complete = complete;
+    ingest->batch =
+        settings->spool.len == 0 || open_shelter(ingest, err) ? batch_new(&options, err) : NULL;
     if (ingest->batch == NULL) {
-        free(ingest);
+        ingest_free(ingest);
         return NULL;
     }
     return ingest;
@@ -555,7 +760,12 @@ struct ingest *ingest_new(const struct settings *settings, struct err *err) {
 
 void ingest_free(struct ingest *ingest) {
     if (ingest != NULL) {
+        /* What the database does not take any more is still spooled. */
         batch_free(ingest->batch);
+        watch_free(ingest->watch);
+        batch_free(ingest->shelter);
+        drainer_free(ingest->drainer);
+        spool_free(ingest->spool);
         free(ingest);
     }
 }

@@ -398,7 +398,7 @@ static void complete(void *context, struct batch_job *batch_job, enum batch_resu
     if (job->kind == JOB_PROBE) {
         begin_anew(job);
         make_readyz(&job->answer, result == BATCH_DONE ? job->health_result : STORE_DOWN,
-                    &job->health, job->client != NULL);
+                    &job->health, NULL, job->client != NULL);
         finish(job, SLICE_OF("readyz"));
     } else if (result != BATCH_DONE) {
         begin_anew(job);

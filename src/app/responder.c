@@ -161,9 +161,13 @@ enum probe probe_of(const struct request_path *path) {
     return slice_eq(last, SLICE_OF("readyz")) ? PROBE_READYZ : PROBE_NONE;
 }
 
-static void put_details(struct json_writer *writer, const struct store_health *health) {
+static void put_database(struct json_writer *writer, enum store_result result,
+                         const struct store_health *health) {
     json_put_text(writer, "release", SLICE_OF(WAYBILL_VERSION));
-    json_put_text(writer, "database", SLICE_OF("up"));
+    json_put_text(writer, "database", result == STORE_OK ? SLICE_OF("up") : SLICE_OF("down"));
+    if (result != STORE_OK) {
+        return;
+    }
     json_put_integer(writer, "schema", health->schema);
     json_put_integer(writer, "schema_of_release", STORE_SCHEMA);
     if (health->schema != STORE_SCHEMA) {
@@ -173,23 +177,33 @@ static void put_details(struct json_writer *writer, const struct store_health *h
     }
 }
 
-/* All is well; HEALTH NULL: no details. */
-static void make_ok_probe(struct http_answer *answer, const struct store_health *health) {
-    struct json_writer writer;
+static void put_spool(struct json_writer *writer, const struct spool_state *spool) {
+    char oldest[TIMESTAMP_TEXT] = "";
+    if (spool->oldest != TIMESTAMP_NONE) {
+        timestamp_format(spool->oldest, oldest);
+    }
+    json_begin_object(writer, "spool");
+    json_put_integer(writer, "events", spool->events);
+    json_put_text(writer, "oldest", slice_from_cstr(oldest));
+    json_put_integer(writer, "bytes", spool->bytes);
+    json_end_object(writer);
+}
+
+/* 200, with the status as its only content so far; ended by end_probe(). */
+static void begin_probe(struct http_answer *answer, struct json_writer *writer,
+                        struct slice status) {
     answer->status = 200;
     answer->content_type = "application/json";
     http_answer_field(answer, "Cache-Control", SLICE_OF("no-store"));
-    json_writer_init(&writer, &answer->body);
-    json_begin_object(&writer, NULL);
-    json_put_text(&writer, "status", SLICE_OF("ok"));
-    if (health != NULL) {
-        put_details(&writer, health);
-    }
-    json_end_object(&writer);
+    json_writer_init(writer, &answer->body);
+    json_begin_object(writer, NULL);
+    json_put_text(writer, "status", status);
 }
 
 void make_livez(struct http_answer *answer) {
-    make_ok_probe(answer, NULL);
+    struct json_writer writer;
+    begin_probe(answer, &writer, SLICE_OF("ok"));
+    json_end_object(&writer);
 }
 
 static struct slice failing_part(enum store_result result, const struct store_health *health) {
@@ -203,8 +217,10 @@ static struct slice failing_part(enum store_result result, const struct store_he
 }
 
 void make_readyz(struct http_answer *answer, enum store_result result,
-                 const struct store_health *health, bool details) {
-    struct slice failing = failing_part(result, health);
+                 const struct store_health *health, const struct spool_state *spool, bool details) {
+    struct json_writer writer;
+    struct slice failing =
+        result != STORE_OK && spool != NULL ? SLICE_EMPTY : failing_part(result, health);
     if (failing.len > 0) {
         struct slice part, why;
         slice_split(failing, ':', &part, &why);
@@ -212,5 +228,15 @@ void make_readyz(struct http_answer *answer, enum store_result result,
         make_problem(answer, 503, details ? failing : part);
         return;
     }
-    make_ok_probe(answer, details ? health : NULL);
+    begin_probe(answer, &writer, spool != NULL ? SLICE_OF("degraded") : SLICE_OF("ok"));
+    if (spool != NULL) {
+        json_put_text(&writer, "part", SLICE_OF("spool"));
+    }
+    if (details) {
+        put_database(&writer, result, health);
+    }
+    if (details && spool != NULL) {
+        put_spool(&writer, spool);
+    }
+    json_end_object(&writer);
 }

@@ -7,6 +7,7 @@
 
 #include "adapter/exchange.h"
 #include "app/settings.h"
+#include "engine/spool.h"
 #include "engine/store.h"
 
 /* Seconds after which a refused request may come again. */
@@ -69,9 +70,10 @@ enum probe { PROBE_NONE, PROBE_LIVEZ, PROBE_READYZ };
 enum probe probe_of(const struct request_path *path);
 /* The answer to livez. */
 void make_livez(struct http_answer *answer);
-/* The answer to readyz, from what the store said; DETAILS with a token only. */
+/* The answer to readyz, from what the store said; DETAILS with a token only. SPOOL: events wait
+ * there, or go there while the store is down, which is not ready but degraded; else NULL. */
 void make_readyz(struct http_answer *answer, enum store_result result,
-                 const struct store_health *health, bool details);
+                 const struct store_health *health, const struct spool_state *spool, bool details);
 
 /* Whether the Authorization header of EXCHANGE is the token of a client, over HTTPS or where plain
  * HTTP is allowed. NULL: no. */

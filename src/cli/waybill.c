@@ -2,6 +2,7 @@
 #include "adapter/process.h"
 #include "app/program.h"
 #include "app/replay.h"
+#include "cli/spool.h"
 #include "engine/store.h"
 
 #include <getopt.h>
@@ -95,6 +96,14 @@ static int run_rebuild(const char *dsn) {
     return EXIT_DONE;
 }
 
+/* ---- spool ---- */
+
+static bool want_drain, want_json;
+
+static int run_spool(const char *dsn) {
+    return spool_command(dsn, want_drain, want_json);
+}
+
 /* ---- the command line ---- */
 
 static const struct command commands[] = {
@@ -104,6 +113,8 @@ static const struct command commands[] = {
     {"rebuild",
      "derive all orders again from the stored webhooks, while webhooks and readers go on",
      run_rebuild},
+    {"spool", "show how many webhooks wait for the database, since when, and their bytes",
+     run_spool},
 };
 
 static void print_help(FILE *out) {
@@ -111,19 +122,24 @@ static void print_help(FILE *out) {
     for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
         fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].summary);
     }
-    fprintf(out,
-            "\n"
-            "  --dsn CONNECTION  libpq connection string or URI of the schema's owner; otherwise\n"
-            "                    $WAYBILL_DSN, otherwise libpq's own environment (PGHOST, …)\n"
-            "  --help            this text\n"
-            "  --version         the release\n"
-            "\n"
-            "Examples:\n"
-            "  waybill check\n"
-            "  waybill migrate --dsn 'host=/var/run/postgresql dbname=waybill user=postgres'\n"
-            "  waybill rebuild\n"
-            "\n"
-            "Exit codes: 0 done, 1 failed, 2 usage or configuration.\n");
+    fprintf(
+        out,
+        "\n"
+        "  --dsn CONNECTION  libpq connection string or URI of the schema's owner; otherwise\n"
+        "                    $WAYBILL_DSN, otherwise libpq's own environment (PGHOST, …)\n"
+        "  --drain           spool: move them into the database first; needs the responder's user\n"
+        "                    (or root), for the files are its own\n"
+        "  --json            spool: as JSON\n"
+        "  --help            this text\n"
+        "  --version         the release\n"
+        "\n"
+        "Examples:\n"
+        "  waybill check\n"
+        "  waybill migrate --dsn 'host=/var/run/postgresql dbname=waybill user=postgres'\n"
+        "  waybill rebuild\n"
+        "  waybill spool --drain\n"
+        "\n"
+        "Exit codes: 0 done, 1 failed, 2 usage or configuration.\n");
 }
 
 static const struct command *find_command(const char *name) {
@@ -152,10 +168,10 @@ static bool take_dsn(char *argument) {
 }
 
 int main(int argc, char **argv) {
-    static const struct option options[] = {{"dsn", required_argument, NULL, 'd'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {"version", no_argument, NULL, 'v'},
-                                            {0}};
+    static const struct option options[] = {
+        {"dsn", required_argument, NULL, 'd'}, {"drain", no_argument, NULL, 'D'},
+        {"json", no_argument, NULL, 'j'},      {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'},   {0}};
     const char *dsn = getenv("WAYBILL_DSN");
     int option;
     process_keep_to_itself();
@@ -167,6 +183,12 @@ int main(int argc, char **argv) {
                 return EXIT_FAILED;
             }
             dsn = given_dsn;
+            break;
+        case 'D':
+            want_drain = true;
+            break;
+        case 'j':
+            want_json = true;
             break;
         case 'h':
             print_help(stdout);
@@ -184,6 +206,9 @@ int main(int argc, char **argv) {
     const struct command *command = find_command(argv[optind]);
     if (command == NULL) {
         return usage("unknown command ", argv[optind]);
+    }
+    if ((want_drain || want_json) && command->run != run_spool) {
+        return usage("--drain and --json are for the command spool", "");
     }
     return command->run(dsn != NULL ? dsn : "");
 }

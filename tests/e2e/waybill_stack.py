@@ -312,7 +312,9 @@ class Stack:
             wait_until(lambda: self.is_ready(name), f"{name}.fcgi is ready: {self.log_end(name)}")
 
     def is_ready(self, name: str) -> bool:
-        return self.health(name, "readyz").status == 200
+        """Nor does anything wait in the spool."""
+        answer = self.health(name, "readyz")
+        return answer.status == 200 and answer.json()["status"] == "ok"
 
     def health(self, name: str, page: str, headers: dict[str, str] | None = None) -> Answer:
         mount = {"webhook": "/webhooks", "status": "/status"}[name]

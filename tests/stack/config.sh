@@ -36,7 +36,10 @@ database {
     status_dsn = "$(dsn waybill waybill_status)"
 }
 # Plain HTTP, because all of it stays on 127.0.0.1.
-webhook { plain_http = yes }
+webhook {
+    plain_http = yes
+    spool = "$VAR/spool"
+}
 status { plain_http = yes }
 source crowdsender {
     provider = crowdsender

@@ -1,0 +1,339 @@
+#include "app/drain.h"
+
+#include "app/commit.h"
+#include "app/ingest.h"
+#include "base/limits.h"
+#include "base/log.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* What one batch's events become in memory. */
+#define DRAIN_ARENA ((size_t)1 << 30)
+/* So many that fail one by one, and none that does not: the database takes nothing. */
+#define HOPELESS 3
+
+/* How long the drainer sleeps after a pass. */
+#define IDLE_MS 2000   /* other processes' leftovers */
+#define DOWN_MS 250    /* the database */
+#define STUCK_MS 10000 /* what cannot be helped soon */
+
+/* ---- one pass ---- */
+
+/* One batch; both arrays have the same order. */
+struct batch_of_events {
+    struct arena *arena;
+    struct spool_event events[LIMIT_BATCH_JOBS];
+    struct delivery *deliveries[LIMIT_BATCH_JOBS];
+    size_t count;
+};
+
+enum step { STEP_ON, STEP_END, STEP_STOPPED, STEP_DOWN, STEP_FAILED };
+
+static struct delivery *read_event(const struct spool_event *event, struct arena *arena) {
+    const struct provider *provider = provider_find(event->provider);
+    struct delivery *delivery = arena_alloc(arena, sizeof(*delivery));
+    if (provider == NULL || delivery == NULL) {
+        return NULL;
+    }
+    *delivery = (struct delivery){
+        .source = event->source,
+        .provider = event->provider,
+        .body = event->body,
+        .headers = event->headers,
+        .tracking_url_template = event->tracking_url,
+        .received_at = event->received_at,
+        .quarantine_max = INT64_MAX,
+    };
+    return ingest_read(delivery, provider, arena) != INGEST_NO_MEMORY ? delivery : NULL;
+}
+
+/* Keeps those that could be read; the others stay in the spool. */
+static void read_batch(struct drain *drain, struct batch_of_events *batch) {
+    size_t kept = 0;
+    for (size_t i = 0; i < batch->count; i++) {
+        struct delivery *delivery = read_event(&batch->events[i], batch->arena);
+        if (delivery != NULL) {
+            batch->deliveries[kept] = delivery;
+            batch->events[kept++] = batch->events[i];
+        }
+    }
+    drain->left += (int64_t)(batch->count - kept);
+    batch->count = kept;
+}
+
+/* Is it the database, or what was asked of it? */
+static bool database_answers(struct store *store) {
+    struct store_health health;
+    struct err err = ERR_INIT;
+    return store_health(store, &health, &err) == STORE_OK;
+}
+
+/* Commits the events FIRST to FIRST + COUNT and takes them out of the spool; in halves where they
+ * cannot be stored together. */
+static enum step commit_range(struct drain *drain, const struct batch_of_events *batch,
+                              size_t first, size_t count, struct err *err) {
+    if (count == 0) {
+        return STEP_ON;
+    }
+    /* Each attempt may take its whole budget. */
+    if (!drain->go_on(drain->context, drain->drained)) {
+        return STEP_STOPPED;
+    }
+    err_clear(err);
+    enum batch_result result =
+        commit_deliveries(drain->store, batch->deliveries + first, count, batch->arena, err);
+    if (result == BATCH_DONE) {
+        if (!spool_remove(drain->spool, batch->events + first, count, err)) {
+            return STEP_FAILED;
+        }
+        drain->drained += (int64_t)count;
+        return STEP_ON;
+    }
+    if (result == BATCH_FAILED && !database_answers(drain->store)) {
+        return STEP_DOWN;
+    }
+    if (count == 1) {
+        drain->left++;
+        return drain->drained == 0 && drain->left >= HOPELESS ? STEP_DOWN : STEP_ON;
+    }
+    enum step step = commit_range(drain, batch, first, count / 2, err);
+    return step == STEP_ON ? commit_range(drain, batch, first + count / 2, count - count / 2, err)
+                           : step;
+}
+
+/* The next batch above *AFTER. */
+static enum step drain_batch(struct drain *drain, struct batch_of_events *batch, int64_t *after,
+                             struct err *err) {
+    if (!spool_read(drain->spool, *after, LIMIT_BATCH_JOBS, LIMIT_BATCH_BYTES, batch->arena,
+                    batch->events, &batch->count, err)) {
+        return STEP_FAILED;
+    }
+    if (batch->count == 0) {
+        return STEP_END;
+    }
+    *after = batch->events[batch->count - 1].id;
+    read_batch(drain, batch);
+    return commit_range(drain, batch, 0, batch->count, err);
+}
+
+static enum step drain_alone(struct drain *drain, int64_t *after, struct err *err) {
+    struct batch_of_events *batch = calloc(1, sizeof(*batch));
+    struct arena *arena = arena_new(DRAIN_ARENA);
+    enum step step = STEP_FAILED;
+    if (batch != NULL && arena != NULL) {
+        batch->arena = arena;
+        step = drain_batch(drain, batch, after, err);
+    } else {
+        err_set(err, ERR_MEMORY, "out of memory");
+    }
+    arena_free(arena);
+    free(batch);
+    return step;
+}
+
+static enum drain_end end_of(struct drain *drain, enum step step, struct err *err) {
+    if (step != STEP_END) {
+        return step == STEP_STOPPED ? DRAIN_STOPPED : step == STEP_DOWN ? DRAIN_DOWN : DRAIN_FAILED;
+    }
+    if (drain->left > 0) {
+        err_set(err, ERR_INPUT, "of a sender that this release does not know, or no memory");
+        return DRAIN_STUCK;
+    }
+    return drain->drained == 0 || spool_tidy(drain->spool, err) ? DRAIN_EMPTY : DRAIN_FAILED;
+}
+
+enum drain_end drain_pass(struct drain *drain, struct err *err) {
+    int64_t after = INT64_MIN;
+    enum step step = STEP_ON;
+    drain->drained = drain->left = 0;
+    while (step == STEP_ON) {
+        /* For one batch only, so that processes take turns. */
+        if (!spool_drain_begin(drain->spool)) {
+            return DRAIN_BUSY;
+        }
+        step = drain_alone(drain, &after, err);
+        spool_drain_end(drain->spool);
+    }
+    return end_of(drain, step, err);
+}
+
+/* ---- the thread ---- */
+
+struct drainer {
+    struct spool *spool;
+    struct store *store;
+    bool (*is_down)(void *context);
+    void (*up)(void *context);
+    void *context;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool woken, stopping;
+    /* The thread's: what the log was told last, so that it is told once. */
+    enum drain_end told;
+    int64_t drained; /* since the spool was empty */
+};
+
+static bool is_stopping(struct drainer *drainer) {
+    pthread_mutex_lock(&drainer->lock);
+    bool stopping = drainer->stopping;
+    pthread_mutex_unlock(&drainer->lock);
+    return stopping;
+}
+
+static bool go_on(void *context, int64_t drained) {
+    struct drainer *drainer = context;
+    if (drained > 0) {
+        drainer->up(drainer->context);
+    }
+    return !is_stopping(drainer);
+}
+
+static void tell(struct drainer *drainer, enum drain_end end, const struct drain *drain,
+                 const struct err *err) {
+    struct log_line line;
+    drainer->drained += drain->drained;
+    bool news = end != drainer->told || (end == DRAIN_EMPTY && drainer->drained > 0);
+    if (end == DRAIN_STOPPED || end == DRAIN_BUSY || !news) {
+        return;
+    }
+    drainer->told = end;
+    if (end == DRAIN_EMPTY) {
+        if (drainer->drained > 0) {
+            log_begin(&line, LOG_INFO);
+            log_str(&line, "message", SLICE_OF("the spool is drained"));
+            log_int(&line, "events", drainer->drained);
+            log_end(&line);
+        }
+        drainer->drained = 0;
+        return;
+    }
+    log_begin(&line, end == DRAIN_FAILED ? LOG_ERROR : LOG_WARN);
+    log_str(&line, "message",
+            end == DRAIN_DOWN    ? SLICE_OF("the database takes no events: they wait in the spool")
+            : end == DRAIN_STUCK ? SLICE_OF("events stay in the spool: they cannot be stored now")
+                                 : SLICE_OF("the spool cannot be drained"));
+    log_int(&line, "left", drain->left);
+    log_str(&line, "sqlstate", slice_from_cstr(err->sqlstate));
+    log_str(&line, "reason", slice_from_cstr(err->message));
+    log_end(&line);
+}
+
+/* Somebody believes that the database is away, and there is no event to try it with. */
+static enum drain_end ask_database(struct drainer *drainer, enum drain_end end) {
+    if (!drainer->is_down(drainer->context)) {
+        return end;
+    }
+    if (!database_answers(drainer->store)) {
+        return DRAIN_DOWN;
+    }
+    drainer->up(drainer->context);
+    return end;
+}
+
+static int64_t pass(struct drainer *drainer) {
+    struct drain drain = {
+        .spool = drainer->spool, .store = drainer->store, .go_on = go_on, .context = drainer};
+    struct spool_state state;
+    struct err err = ERR_INIT;
+    enum drain_end end = DRAIN_EMPTY;
+    if (!spool_look(drainer->spool, &state, &err)) {
+        end = DRAIN_FAILED;
+    } else if (state.events > 0) {
+        end = drain_pass(&drain, &err);
+    }
+    tell(drainer, end, &drain, &err);
+    if (end != DRAIN_DOWN && drain.drained > 0) {
+        drainer->up(drainer->context);
+    } else if (end == DRAIN_EMPTY || end == DRAIN_BUSY || end == DRAIN_FAILED) {
+        end = ask_database(drainer, end);
+    }
+    return end == DRAIN_DOWN    ? drain.left > 0 ? IDLE_MS : DOWN_MS
+           : end == DRAIN_EMPTY ? IDLE_MS
+           : end == DRAIN_BUSY  ? DOWN_MS
+                                : STUCK_MS;
+}
+
+/* False when the end has come. */
+static bool sleep_for(struct drainer *drainer, int64_t ms) {
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += (time_t)(ms / 1000);
+    until.tv_nsec += (long)(ms % 1000) * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    pthread_mutex_lock(&drainer->lock);
+    while (!drainer->woken && !drainer->stopping &&
+           pthread_cond_timedwait(&drainer->changed, &drainer->lock, &until) == 0) {
+    }
+    drainer->woken = false;
+    bool stopping = drainer->stopping;
+    pthread_mutex_unlock(&drainer->lock);
+    return !stopping;
+}
+
+static void *run(void *argument) {
+    struct drainer *drainer = argument;
+    while (sleep_for(drainer, pass(drainer))) {
+    }
+    return NULL;
+}
+
+static void init_locks(struct drainer *drainer) {
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_mutex_init(&drainer->lock, NULL);
+    pthread_cond_init(&drainer->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+static void destroy(struct drainer *drainer) {
+    pthread_cond_destroy(&drainer->changed);
+    pthread_mutex_destroy(&drainer->lock);
+    store_free(drainer->store);
+    free(drainer);
+}
+
+struct drainer *drainer_new(struct spool *spool, const char *dsn, bool (*is_down)(void *context),
+                            void (*up)(void *context), void *context, struct err *err) {
+    struct drainer *drainer = calloc(1, sizeof(*drainer));
+    struct store *store = store_new(dsn, "waybill drain", STORE_PROMPT);
+    if (drainer == NULL || store == NULL) {
+        free(drainer);
+        store_free(store);
+        err_set(err, ERR_MEMORY, "out of memory");
+        return NULL;
+    }
+    *drainer = (struct drainer){
+        .spool = spool, .store = store, .is_down = is_down, .up = up, .context = context};
+    init_locks(drainer);
+    if (pthread_create(&drainer->thread, NULL, run, drainer) != 0) {
+        destroy(drainer);
+        err_set(err, ERR_SYSTEM, "cannot start the drainer");
+        return NULL;
+    }
+    return drainer;
+}
+
+void drainer_wake(struct drainer *drainer) {
+    pthread_mutex_lock(&drainer->lock);
+    drainer->woken = true;
+    pthread_cond_signal(&drainer->changed);
+    pthread_mutex_unlock(&drainer->lock);
+}
+
+void drainer_free(struct drainer *drainer) {
+    if (drainer == NULL) {
+        return;
+    }
+    pthread_mutex_lock(&drainer->lock);
+    drainer->stopping = true;
+    pthread_cond_signal(&drainer->changed);
+    pthread_mutex_unlock(&drainer->lock);
+    pthread_join(drainer->thread, NULL);
+    destroy(drainer);
+}

@@ -1,0 +1,54 @@
+/*
+ * What waits in the spool goes to PostgreSQL: oldest first, in batches, each event read again from
+ * its bytes as if it came now, with the time of its reception. An event leaves the spool after the
+ * commit, so whatever ends a process in between, it is delivered again and is a duplicate then.
+ *
+ * Its source need not be configured any more: an event carries what its delivery is made of. Nor
+ * does quarantine_max stop it, for it was answered 200.
+ */
+#ifndef APP_DRAIN_H
+#define APP_DRAIN_H
+
+#include "engine/spool.h"
+#include "engine/store.h"
+
+enum drain_end {
+    DRAIN_EMPTY,   /* nothing waits */
+    DRAIN_STOPPED, /* GO_ON said so */
+    DRAIN_BUSY,    /* another process drains */
+    DRAIN_DOWN,    /* the database is away, or takes nothing: ERR */
+    DRAIN_STUCK,   /* the rest is events that cannot be stored one by one now: ERR of one */
+    DRAIN_FAILED,  /* the spool cannot be used: ERR */
+};
+
+struct drain {
+    struct spool *spool;
+    struct store *store;
+    /* Asked before each transaction, and so told after the one before: DRAINED events so far. False
+     * ends the pass. */
+    bool (*go_on)(void *context, int64_t drained);
+    void *context;
+    int64_t drained, left; /* out: events of the pass */
+};
+
+/* One pass over the spool. */
+MUST_CHECK enum drain_end drain_pass(struct drain *drain, struct err *err);
+
+/* ---- the thread of a process that fills the spool ---- */
+
+struct drainer;
+
+/*
+ * Drains SPOOL into the database DSN whenever there is something, also what other processes left.
+ * UP is told when the database takes events; *DOWN says whether somebody waits to hear that. All
+ * are kept. NULL with ERR_SYSTEM or ERR_MEMORY.
+ */
+MUST_CHECK struct drainer *drainer_new(struct spool *spool, const char *dsn,
+                                       bool (*is_down)(void *context), void (*up)(void *context),
+                                       void *context, struct err *err);
+/* There is something to do. */
+void drainer_wake(struct drainer *drainer);
+/* Ends it after the batch at hand. NULL is allowed. */
+void drainer_free(struct drainer *drainer);
+
+#endif
