@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 import random
@@ -277,6 +278,15 @@ class Stack:
                 os.kill(process, signal.SIGCONT)
             self.wait_ready()
 
+    def dump(self) -> str:
+        """The whole database cluster as SQL."""
+        dsn = self.env["WAYBILL_SUPERUSER_DSN"]
+        password = re.search(r"password=(\S+)", dsn)
+        command = [f"{self._postgres_bin}/pg_dumpall", "--dbname", dsn]
+        # pg_dumpall starts others that need it too.
+        environment = os.environ | ({"PGPASSWORD": password.group(1)} if password else {})
+        return subprocess.run(command, env=environment, check=True, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, **self.owner).stdout
+
     # ---- configuration ----
 
     def write_config(self, text: str) -> None:
@@ -333,6 +343,12 @@ class Stack:
         self._secrets.update(values)
         client.SECRETS.update(values)
 
+    @property
+    def secrets(self) -> set[str]:
+        """As themselves, and as they travel."""
+        encoded = {base64.b64encode(secret.encode()).decode() for secret in self._secrets}
+        return self._secrets | encoded | {secret.encode().hex() for secret in self._secrets}
+
     def _run_secrets(self) -> list[str]:
         names = ("CROSSBORDERLY_SECRET", "SWIFTPOD_SECRET", "CROWDSENDER_BASIC", "SHIPUP_BASIC", "STATUS_TOKEN", "STATUS_TRACKING_TOKEN")
         passwords = [re.search(r"password=(\S+)", value) for name, value in self.env.items() if name.endswith("_DSN")]
@@ -346,7 +362,7 @@ class Stack:
             assert ends <= self.ends, f"{log.name} of {self.server}: {ends}\n{text[-3000:]}"
             for report in SANITIZER_REPORTS:
                 assert report not in text, f"{log.name} of {self.server} has a report:\n{text[text.index(report) - 200:][:6000]}"
-            for word in (*self._secrets, *client.PERSONAL):
+            for word in (*self.secrets, *client.PERSONAL):
                 assert word not in text, f"{log.name} of {self.server} shows {word}: {line_with(text, word)}"
 
 
