@@ -190,22 +190,34 @@ ABSENCES = {
 }
 
 
+def lose_for_good(fixture: Fixture, loss: Loss) -> Requests:
+    """Many requests whose batch meets the loss, and no other connection is to be had afterwards."""
+    assert outcomes(Requests(fixture.stack, [FIRST]).answers()) == {(200, "applied")}
+    with fixture.proxy.holding() as wait_held:
+        # Known already: its answer is as good as any.
+        busy = Requests(fixture.stack, [FIRST])
+        wait_held()
+        others = Requests(fixture.stack, OTHERS)
+        others.wait_parked()
+        fixture.proxy.cut(loss.cut, then_away=True)
+    assert outcomes(busy.answers()) == {(200, "duplicate")}
+    return others
+
+
+def check_after_absence(fixture: Fixture, loss: Loss) -> None:
+    state = fixture.check_state()
+    assert state == fixture.reference, "\n".join(state.differences(fixture.reference))
+    # The first event came twice.
+    assert sorted(fixture.database.times_received().values()) == sorted([2] + [loss.times] * len(OTHERS))
+
+
 @pytest.mark.parametrize("name", ABSENCES)
 def test_a_connection_lost_and_no_other_to_be_had(lossy: Fixture, name: str) -> None:
     """Without a spool the answer is 503, which promises nothing: the resend ends in the same state."""
     loss = ABSENCES[name]
-    assert outcomes(Requests(lossy.stack, [FIRST]).answers()) == {(200, "applied")}
-    with lossy.proxy.holding() as wait_held:
-        # Known already: its answer is as good as any.
-        busy = Requests(lossy.stack, [FIRST])
-        wait_held()
-        others = Requests(lossy.stack, OTHERS)
-        others.wait_parked()
-        lossy.proxy.cut(loss.cut, then_away=True)
-        start = time.monotonic()
     try:
-        assert outcomes(busy.answers()) == {(200, "duplicate")}
-        for answer in others.answers():
+        start = time.monotonic()
+        for answer in lose_for_good(lossy, loss).answers():
             assert_unavailable(answer)
         assert time.monotonic() - start < ANSWER_SECONDS
         assert len(lossy.proxy.sizes) == 1
@@ -213,8 +225,19 @@ def test_a_connection_lost_and_no_other_to_be_had(lossy: Fixture, name: str) -> 
         lossy.proxy.is_back()
     lossy.stack.wait_ready()
     assert outcomes(Requests(lossy.stack, OTHERS).answers()) == {(200, loss.outcome)}
-    state = lossy.check_state()
-    assert state == lossy.reference, "\n".join(state.differences(lossy.reference))
-    counts = sorted(lossy.database.times_received().values())
-    # The first event is known from before.
-    assert counts == sorted([2] + [loss.times] * len(OTHERS))
+    check_after_absence(lossy, loss)
+
+
+@pytest.mark.parametrize("name", ["before", "answered", "silence"])
+def test_a_connection_lost_and_a_spool_to_wait_in(lossy: Fixture, name: str) -> None:
+    """What may or may not be committed waits there, and once it is drained the state is the same."""
+    loss = ABSENCES[name]
+    with lossy.stack.configured(lambda text: set_option(text, "webhook", "spool", f'"{lossy.stack.var}/spool"')):
+        try:
+            start = time.monotonic()
+            assert outcomes(lose_for_good(lossy, loss).answers()) == {(200, "spooled")}
+            assert time.monotonic() - start < ANSWER_SECONDS
+        finally:
+            lossy.proxy.is_back()
+        wait_until(lambda: sum(lossy.database.times_received().values()) >= 2 + loss.times * len(OTHERS), "the spool is drained")
+        check_after_absence(lossy, loss)
