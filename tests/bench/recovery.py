@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from typing import Callable
@@ -34,7 +34,7 @@ from stack import Database, Services
 CONNECTIONS = 16
 # Between two requests of a connection, whatever the first one's answer: the figures are as exact as this divided by the connections.
 PACE_SECONDS = 0.01
-# Nothing but 200s for so long is steady.
+# Nothing but commits for so long is steady.
 STEADY_SECONDS = 1.0
 PATIENCE_SECONDS = 60.0
 
@@ -58,31 +58,42 @@ class Events(Sequence[bytes]):
         return head.encode() + body
 
 
+COMMITTED = (200, "applied")
+
+
 @dataclass
 class Outage:
-    """Seconds on the clock of the load; `until` is the end of the longest time without a 200 after the kill, from the kill on."""
+    """Seconds without a 200, and without one that is committed, not spooled."""
 
-    until: float
+    answered: float
+    committed: float
+    spooled: int
     refused: int  # answers other than 200, and connections that were cut
 
     @classmethod
     def of(cls, replies: list[Reply], killed: float) -> Outage:
-        times = [killed, *sorted(end for reply in replies if reply.status == 200 and (end := reply.began + reply.seconds) > killed)]
-        longest = max(range(1, len(times)), key=lambda place: times[place] - times[place - 1])
-        return cls(times[longest] - killed, sum(reply.status != 200 for reply in replies))
+        good = [reply for reply in replies if reply.status == 200]
+        committed = [reply for reply in good if reply.outcome == COMMITTED]
+        return cls(longest_without(good, killed), longest_without(committed, killed), len(good) - len(committed), len(replies) - len(good))
+
+
+def longest_without(replies: list[Reply], killed: float) -> float:
+    """The longest time from the kill on without one of REPLIES: the first ones after it may have been on their way when it came."""
+    times = [killed, *sorted(end for reply in replies if (end := reply.began + reply.seconds) > killed)]
+    return max(later - earlier for earlier, later in zip(times, times[1:]))
 
 
 def is_steady(load: Load, since: float) -> bool:
     now = time.monotonic()
     recent = [reply for reply in list(load.replies.values()) if reply.began + reply.seconds > max(since, now - STEADY_SECONDS)]
-    return now - since > STEADY_SECONDS and len(recent) > CONNECTIONS and all(reply.status == 200 for reply in recent)
+    return now - since > STEADY_SECONDS and len(recent) > CONNECTIONS and all(reply.outcome == COMMITTED for reply in recent)
 
 
 def wait_steady(load: Load, since: float) -> None:
     end = time.monotonic() + PATIENCE_SECONDS
     while not is_steady(load, since):
         if time.monotonic() > end:
-            raise BenchError(f"after {PATIENCE_SECONDS:.0f} s there are still not only 200s: {load.outcomes()}")
+            raise BenchError(f"after {PATIENCE_SECONDS:.0f} s there are still not only commits: {load.outcomes()}")
         time.sleep(0.1)
 
 
@@ -150,7 +161,7 @@ class Recovery:
             for number in range(self.rounds):
                 for name, kill in kinds.items():
                     outages[name].append(self.measure(kill))
-                    say(f"round {number + 1} of {self.rounds}: {name} {outages[name][-1].until:.3f} s")
+                    say(f"round {number + 1} of {self.rounds}: {name} {outages[name][-1].answered:.3f} s, {outages[name][-1].committed:.3f} s")
         return outages
 
 
@@ -164,10 +175,14 @@ ROWS = {
 def print_report(outages: dict[str, list[Outage]], environment: dict[str, object]) -> None:
     print(f"{environment['processor']}, {environment['cores']} cores, {environment['file_system']}, PostgreSQL {environment['postgresql']}")
     print(f"{CONNECTIONS} connections through lighttpd, a request every {PACE_SECONDS * 1000:.0f} ms each; medians of {len(outages['responder_killed'])}")
-    print(f"\n{'seconds to the next 200 after':<34}{'median':>8}{'least':>8}{'most':>8}{'refused':>9}")
+    print(f"\n{'seconds until, after':<34}{'the next 200':^24}{'the next commit':^24}{'answers of a round':^20}")
+    print(f"{'':<34}" + f"{'median':>8}{'least':>8}{'most':>8}" * 2 + f"{'spooled':>10}{'refused':>10}")
     for name, text in ROWS.items():
-        seconds = [outage.until for outage in outages[name]]
-        print(f"{text:<34}{median(seconds):>8.3f}{min(seconds):>8.3f}{max(seconds):>8.3f}{median(outage.refused for outage in outages[name]):>9.0f}")
+        some = outages[name]
+        seconds = [[outage.answered for outage in some], [outage.committed for outage in some]]
+        counts = [[outage.spooled for outage in some], [outage.refused for outage in some]]
+        print(f"{text:<34}" + "".join(f"{median(one):>8.3f}{min(one):>8.3f}{max(one):>8.3f}" for one in seconds)
+              + "".join(f"{median(one):>10.0f}" for one in counts))
     print("\nEvery 200 was found in the database.")
 
 
@@ -190,7 +205,8 @@ def main() -> None:
         services.down()
     print_report(outages, environment)
     if os.environ.get("BENCH_JSON"):
-        figures = {name: {"seconds": median(outage.until for outage in some), "rounds": [outage.until for outage in some]} for name, some in outages.items()}
+        figures = {name: {"seconds": median(outage.answered for outage in some), "committed_seconds": median(outage.committed for outage in some),
+                          "rounds": [asdict(outage) for outage in some]} for name, some in outages.items()}
         Path(os.environ["BENCH_JSON"]).write_text(json.dumps({"figures": figures, "environment": environment}, indent=2) + "\n")
 
 
