@@ -56,6 +56,43 @@ static void on_notice(void *context, const PGresult *result) {
     }
 }
 
+static bool is_uri(const char *dsn) {
+    struct slice text = slice_from_cstr(dsn);
+    return slice_starts_with(text, SLICE_OF("postgresql://")) ||
+           slice_starts_with(text, SLICE_OF("postgres://"));
+}
+
+/* In a URI, a password with a '/' or '@' that is not escaped ends too early, and its rest counts as
+ * port, host or database, which the library names when it cannot find them. */
+static bool holds_rest_of_password(const PQconninfoOption *option, bool uri) {
+    if (option->val == NULL) {
+        return false;
+    }
+    if (strcmp(option->keyword, "port") == 0) {
+        return strspn(option->val, "0123456789,") != strlen(option->val);
+    }
+    return uri &&
+           (strcmp(option->keyword, "host") == 0 || strcmp(option->keyword, "dbname") == 0) &&
+           /* In front it names an abstract socket. */
+           option->val[0] != '\0' && strchr(option->val + 1, '@') != NULL;
+}
+
+bool pg_dsn_is_valid(const char *dsn) {
+    /* What the library says of it is left out: it quotes the text. */
+    PQconninfoOption *options = PQconninfoParse(dsn, NULL);
+    bool valid = options != NULL;
+    for (PQconninfoOption *option = options; valid && option->keyword != NULL; option++) {
+        valid = !holds_rest_of_password(option, is_uri(dsn));
+    }
+    PQconninfoFree(options);
+    return valid;
+}
+
+/* Anything else is the name of a database. */
+static bool is_connection_string(const char *dsn) {
+    return strchr(dsn, '=') != NULL || is_uri(dsn);
+}
+
 struct pg *pg_connect(const char *dsn, const char *application, struct err *err) {
     /* What stands before dbname are defaults: the connection string overrides them. */
     static const char *const keywords[] = {"connect_timeout",
@@ -69,6 +106,11 @@ struct pg *pg_connect(const char *dsn, const char *application, struct err *err)
                                            NULL};
     const char *values[] = {
         "2", application, "5000", "10", "5", "3", "UTF8", dsn != NULL ? dsn : "", NULL};
+    if (dsn != NULL && is_connection_string(dsn) && !pg_dsn_is_valid(dsn)) {
+        err_set(err, ERR_CONNECTION,
+                "the connection string is not valid (not shown: it may hold a password)");
+        return NULL;
+    }
     struct pg *pg = calloc(1, sizeof(*pg));
     if (pg == NULL) {
         err_set(err, ERR_MEMORY, "out of memory");
@@ -96,13 +138,6 @@ void pg_close(struct pg *pg) {
         PQfinish(pg->conn);
         free(pg);
     }
-}
-
-bool pg_dsn_is_valid(const char *dsn) {
-    /* What the library says of it is left out: it quotes the text. */
-    PQconninfoOption *options = PQconninfoParse(dsn, NULL);
-    PQconninfoFree(options);
-    return options != NULL;
 }
 
 /* ---- parameters ---- */

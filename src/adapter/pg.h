@@ -22,7 +22,8 @@ struct pg_result;
  */
 MUST_CHECK struct pg *pg_connect(const char *dsn, const char *application, struct err *err);
 void pg_close(struct pg *pg);
-/* Whether libpq can read DSN as a connection string; nothing is connected. */
+/* Whether libpq can read DSN as a connection string, and no rest of a password that was not escaped
+ * counts as something else; nothing is connected. */
 bool pg_dsn_is_valid(const char *dsn);
 
 /* ---- parameters ---- */

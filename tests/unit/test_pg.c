@@ -207,8 +207,21 @@ static void nobody_there_is_a_connection_error(void **state) {
     assert_int_equal(err.kind, ERR_CONNECTION);
     assert_null(strstr(err.message, "hidden"));
     err_clear(&err);
-    assert_null(pg_connect("no such option=1", "test", &err));
-    assert_true(err_is_set(&err));
+    static const char *const broken[] = {
+        "no such hidden=1",
+        "host=/nonexistent password=top hidden",
+        "host=/nonexistent password='hidden",
+        "postgresql://u:pa/hidden@h/db",
+        "postgresql://u:1/hidden@h/db",
+        "postgresql://u:p@hidden@h/db",
+        "postgresql://u:hidden%zz@h/db",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(broken); i++) {
+        assert_null(pg_connect(broken[i], "test", &err));
+        assert_int_equal(err.kind, ERR_CONNECTION);
+        assert_null(strstr(err.message, "hidden"));
+        err_clear(&err);
+    }
 }
 
 static void a_connection_string_is_read_without_connecting(void **state) {
@@ -223,6 +236,13 @@ static void a_connection_string_is_read_without_connecting(void **state) {
         {"password=my secret", false},
         {"postgresql://u:p%ss@h/db", false},
         {"colour=red", false},
+        {"postgresql:///db?host=@abstract", true},
+        {"postgresql://u@h1:1,h2:2/db", true},
+        /* Passwords whose rest would be port, host or database. */
+        {"postgresql://u:pa/hidden@h/db", false},
+        {"postgresql://u:1/hidden@h/db", false},
+        {"postgres://u:p@hidden@h/db", false},
+        {"host=h port=hidden", false},
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
