@@ -37,8 +37,7 @@ class Receiver:
         self._processes: list[subprocess.Popen[bytes]] = []
         self._options = {"spool": f'"{self.spool}"', **options}
         self._credential = stack.sender("crossborderly").credential
-        self._environment: dict[str, str] = {}
-        self._give(self.folder)
+        self.give(self.folder)
 
     def __enter__(self) -> Receiver:
         return self
@@ -56,7 +55,8 @@ class Receiver:
         finally:
             shutil.rmtree(self.folder)
 
-    def _give(self, path: Path) -> None:
+    def give(self, path: Path) -> None:
+        """To the user that the stack runs as."""
         owner = self.stack.config.stat()
         os.chown(path, owner.st_uid, owner.st_gid)
 
@@ -66,7 +66,6 @@ class Receiver:
         """Process NUMBER, with or without a DATABASE that it can reach."""
         self.configure(database)
         address = self.address(number)
-        self._environment = environment
         with open(self.log, "ab") as log:
             process = subprocess.Popen(
                 [self.stack.program("webhook.fcgi"), "--listen", f"unix:{address}"],
@@ -81,7 +80,7 @@ class Receiver:
         status = process.wait(30)
         assert status == (0 if how == signal.SIGTERM else -how), self.log_text()
 
-    def configure(self, database: bool, without_source: str | None = None) -> None:
+    def configure(self, database: bool) -> None:
         text = self.stack.config.read_text()
         for option, value in self._options.items():
             text = set_option(text, "webhook", option, value)
@@ -89,7 +88,7 @@ class Receiver:
             text = set_option(text, "database", "ingest_dsn", f'"{NOWHERE}"')
         self.config.write_text(text)
         self.config.chmod(0o600)
-        self._give(self.config)
+        self.give(self.config)
 
     def edit(self, pattern: str, replacement: str) -> None:
         """Changes what stands for good in this receiver's configuration file."""

@@ -257,7 +257,7 @@ def test_killed_between_commit_and_removal(receiver: Receiver) -> None:
         spool.execute("ROLLBACK")
         assert spool.execute("SELECT count(*) FROM event").fetchone() == (20,)
     for owned in receiver.spool.iterdir():
-        receiver._give(owned)
+        receiver.give(owned)
     process = receiver.start(True)
     receiver.wait_drained()
     assert_stored_once(receiver.stack, bodies, times=None)
@@ -353,7 +353,7 @@ def test_a_folder_that_cannot_be_used(stack: Stack) -> None:
     with Receiver(stack) as receiver:
         receiver.spool.mkdir()
         receiver.spool.chmod(0o500)
-        receiver._give(receiver.spool)
+        receiver.give(receiver.spool)
         process = receiver.start(False)
         assert_unavailable(receiver.post(new_event()))
         assert receiver.ready().status == 503
@@ -383,12 +383,14 @@ def faults(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return library
 
 
-def start_with_faults(receiver: Receiver, library: Path, database: bool = False) -> tuple[subprocess.Popen[bytes], Path, Path]:
+def start_with_faults(
+    receiver: Receiver, library: Path, database: bool = False, fault: str = ""
+) -> tuple[subprocess.Popen[bytes], Path, Path]:
     """The process, the log of its writes, and the file that says what fails."""
     log, wish = receiver.folder / "faults.log", receiver.folder / "faults.wish"
-    for file in (log, wish):
-        file.write_text("")
-        receiver._give(file)
+    for file, text in ((log, ""), (wish, fault)):
+        file.write_text(text)
+        receiver.give(file)
     options = os.environ.get("ASAN_OPTIONS", "")
     process = receiver.start(
         database, LD_PRELOAD=str(library), FAULTS_LOG=str(log), FAULTS_WISH=str(wish), ASAN_OPTIONS=f"{options}:verify_asan_link_order=0")
@@ -432,11 +434,7 @@ def test_a_disk_that_is_full_while_draining(receiver: Receiver, faults: Path) ->
     """What is committed but cannot leave the spool is a duplicate later."""
     bodies = [new_event() for _ in range(10)]
     spool_events(receiver, bodies)
-    wish = receiver.folder / "faults.wish"
-    process, _, wish = start_with_faults(receiver, faults, database=False)
-    receiver.stop(process)
-    wish.write_text("full")
-    process = receiver.start(True, LD_PRELOAD=str(faults), FAULTS_LOG=str(receiver.folder / "faults.log"), FAULTS_WISH=str(wish))
+    process, _, wish = start_with_faults(receiver, faults, database=True, fault="full")
     wait_until(lambda: is_stored(receiver.stack, bodies), "all is committed")
     assert receiver.waiting() == 10
     wish.write_text("")
@@ -481,7 +479,8 @@ def test_damage(receiver: Receiver, damage: str) -> None:
     process = receiver.start(False)
     more = new_event()
     assert receiver.post(more).outcome == SPOOLED
-    assert "was damaged: moved aside to" in receiver.log_text()
+    # At the latest when the drainer reads it.
+    wait_until(lambda: "was damaged: moved aside to" in receiver.log_text(), "it is noticed")
     (aside,) = receiver.spool.glob("damaged-*.sqlite3")
     assert aside.read_bytes() == damaged
     assert least < receiver.waiting() <= 200
