@@ -726,6 +726,11 @@ static bool open_shelter(struct ingest *ingest, struct err *err) {
     if (ingest->spool == NULL) {
         return err_set(err, ERR_MEMORY, "out of memory");
     }
+    struct err why = ERR_INIT;
+    if (!spool_make(ingest->spool, &why)) {
+        /* Told now, and not in the outage; it may be repaired until then. */
+        log_text(LOG_ERROR, "the spool cannot be used", slice_from_cstr(why.message));
+    }
     ingest->shelter = batch_new(&options, err);
     if (ingest->shelter == NULL) {
         return false;

@@ -213,17 +213,10 @@ static bool has_layout(struct sqlite *db, struct err *err) {
            err_set(err, ERR_SYSTEM, "the spool's file is of another release");
 }
 
-/* Opens the file, which is made before when it is FRESH. */
-static bool prepare_file(struct spool *spool, bool fresh, struct err *err) {
+static bool open_at_place(struct spool *spool, struct err *err) {
     struct path file = path_of(spool, FILE_NAME);
-    if (fresh && !make_file(spool, err)) {
-        return false;
-    }
     if (stat(file.text, &spool->opened) != 0) {
         return fail_at(spool, "cannot find " FILE_NAME, err);
-    }
-    if (!fresh && spool->opened.st_size == 0) {
-        return err_set(err, ERR_INPUT, "the file is empty");
     }
     spool->db = sqlite_open(file.text, BUSY_MS, err);
     if (spool->db == NULL || !configure(spool, spool->db, err) || !has_layout(spool->db, err)) {
@@ -234,6 +227,21 @@ static bool prepare_file(struct spool *spool, bool fresh, struct err *err) {
     return true;
 }
 
+/* Makes the file and opens it, alone in the room. Where that fails half way, for want of room say,
+ * nothing stays: an empty file would look damaged. */
+static bool begin_file(struct spool *spool, struct err *err) {
+    if (!make_file(spool, err)) {
+        return false;
+    }
+    if (!open_at_place(spool, err)) {
+        struct path file = path_of(spool, FILE_NAME), wal = path_of(spool, FILE_NAME "-wal");
+        (void)unlink(file.text);
+        (void)unlink(wal.text);
+        return false;
+    }
+    return true;
+}
+
 /* With the room's lock: the file at its place is open, or, unless CREATE, there is none. */
 static bool open_file(struct spool *spool, bool create, bool alone, struct err *err) {
     struct stat found;
@@ -241,16 +249,17 @@ static bool open_file(struct spool *spool, bool create, bool alone, struct err *
     if (spool->db != NULL && (!present || !is_opened(spool, &found))) {
         close_file(spool); /* another process has moved it aside */
     }
-    if (spool->db != NULL) {
-        return found.st_size > 0 || err_set(err, ERR_INPUT, "the file is empty");
+    if (present && found.st_size == 0) {
+        spool->opened = found;
+        return err_set(err, ERR_INPUT, "the file is empty");
     }
-    if (!present && !create) {
+    if (spool->db != NULL || (!present && !create)) {
         return true;
     }
     if (!present && !alone) {
         return err_set(err, ERR_TIMEOUT, "spool %s: the file went away", spool->folder);
     }
-    return prepare_file(spool, !present, err);
+    return present ? open_at_place(spool, err) : begin_file(spool, err);
 }
 
 /* ---- rows ---- */
@@ -404,15 +413,19 @@ static bool salvage_all(struct salvage *salvage, struct err *err) {
             walk(salvage, "SELECT " COLUMNS " FROM event WHERE id > ? ORDER BY id DESC", err));
 }
 
+/* SALVAGE NULL: there is no new file. */
 static void tell_of_damage(const struct spool *spool, const char *aside,
                            const struct salvage *salvage, const struct err *err) {
-    char text[PATH_MAX + 512];
+    char text[PATH_MAX + 1024];
+    int64_t kept = salvage != NULL ? salvage->kept : 0;
+    int64_t unreadable = salvage != NULL ? salvage->unreadable : 0;
     (void)snprintf(text, sizeof(text),
-                   "the spool's file was damaged: moved aside to %s/%s, a new one is begun; %lld "
-                   "events were read from it and kept, %lld were not whole%s%s",
-                   spool->folder, aside, (long long)salvage->kept, (long long)salvage->unreadable,
-                   err_is_set(err) ? "; not all that could be read found room: " : "",
-                   err->message);
+                   "the spool's file was damaged: moved aside to %s/%s, %s; %lld events were read "
+                   "from it and kept, %lld were not whole%s%s",
+                   spool->folder, aside,
+                   salvage != NULL ? "a new one is begun" : "but no new one can be begun",
+                   (long long)kept, (long long)unreadable,
+                   err_is_set(err) ? "; the others stay there: " : "", err->message);
     spool->told(text);
 }
 
@@ -481,8 +494,14 @@ static bool replace_file(struct spool *spool, struct err *err) {
     if (!find_file(spool, &found) || !is_opened(spool, &found)) {
         return true;
     }
-    return name_aside(spool, aside, sizeof(aside), err) && rename_aside(spool, aside, err) &&
-           prepare_file(spool, true, err) && salvage_from(spool, aside, found.st_size > 0, err);
+    if (!name_aside(spool, aside, sizeof(aside), err) || !rename_aside(spool, aside, err)) {
+        return false;
+    }
+    if (!begin_file(spool, err)) {
+        tell_of_damage(spool, aside, NULL, err);
+        return false;
+    }
+    return salvage_from(spool, aside, found.st_size > 0, err);
 }
 
 static bool set_aside(struct spool *spool, struct err *err) {
@@ -530,6 +549,17 @@ static bool use(struct spool *spool, bool create, work_fn *work, void *context, 
     }
     pthread_mutex_unlock(&spool->lock);
     return ok;
+}
+
+static bool nothing(struct spool *spool, void *context, struct err *err) {
+    (void)spool;
+    (void)context;
+    (void)err;
+    return true;
+}
+
+bool spool_make(struct spool *spool, struct err *err) {
+    return use(spool, true, nothing, NULL, err);
 }
 
 struct events {

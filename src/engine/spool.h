@@ -53,6 +53,8 @@ void spool_free(struct spool *spool); /* NULL is allowed */
 /* Each call waits at most about a second for other processes. On failure: ERR_MEMORY when the spool
  * or the disk is full, ERR_TIMEOUT when others are in the way, else ERR_SYSTEM. */
 
+/* Makes folder and file where they are missing, and opens them; the other calls do without. */
+MUST_CHECK bool spool_make(struct spool *spool, struct err *err);
 /* Stores COUNT events in one transaction; on true they are on the disk. */
 MUST_CHECK bool spool_append(struct spool *spool, const struct spool_event *events, size_t count,
                              struct err *err);

@@ -34,6 +34,7 @@ class Receiver:
         self.spool = self.folder / "spool"
         self.log = self.folder / "log"
         self.config = self.folder / "waybill.conf"
+        self.nowhere = NOWHERE
         self._processes: list[subprocess.Popen[bytes]] = []
         self._options = {"spool": f'"{self.spool}"', **options}
         self._credential = stack.sender("crossborderly").credential
@@ -85,7 +86,7 @@ class Receiver:
         for option, value in self._options.items():
             text = set_option(text, "webhook", option, value)
         if not database:
-            text = set_option(text, "database", "ingest_dsn", f'"{NOWHERE}"')
+            text = set_option(text, "database", "ingest_dsn", f'"{self.nowhere}"')
         self.config.write_text(text)
         self.config.chmod(0o600)
         self.give(self.config)

@@ -7,7 +7,9 @@ import json
 import os
 import signal
 import sqlite3
+import socket
 import subprocess
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -157,6 +159,20 @@ def test_a_silent_database(stacks: Stacks, server: str) -> None:
             assert stack.health("webhook", "readyz").json()["status"] == "degraded"
     # What was in hand may have been committed too.
     assert_stored_once(stack, sum(bodies, []), times=None)
+
+
+def test_a_database_that_never_greets(receiver: Receiver) -> None:
+    """Several hosts, each of which takes the connection and says nothing: longer in libpq's hands than a request can wait."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        port = silent.getsockname()[1]
+        receiver.nowhere = f"host=127.0.0.1,127.0.0.1,127.0.0.1 port={port} dbname=waybill user=nobody"
+        process = receiver.start(False)
+        answer, seconds = timed(lambda: receiver.post(new_event()))
+        assert answer.outcome == SPOOLED and 2.5 < seconds < ANSWER_SECONDS
+        answer, seconds = timed(lambda: receiver.post(new_event()))
+        assert answer.outcome == SPOOLED and seconds < AT_ONCE_SECONDS
+        assert receiver.ready().json()["status"] == "degraded"
+        receiver.stop(process)
 
 
 def test_plain_cgi(stacks: Stacks) -> None:
@@ -355,6 +371,7 @@ def test_a_folder_that_cannot_be_used(stack: Stack) -> None:
         receiver.spool.chmod(0o500)
         receiver.give(receiver.spool)
         process = receiver.start(False)
+        assert "the spool cannot be used" in receiver.log_text()
         assert_unavailable(receiver.post(new_event()))
         assert receiver.ready().status == 503
         assert receiver.probe().status == 200
@@ -371,16 +388,15 @@ def test_a_folder_that_cannot_be_used(stack: Stack) -> None:
         receiver.stop(process)
 
 
-@pytest.fixture(scope="session")
-def faults(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module")
+def faults() -> Iterator[Path]:
     """The library that watches a process's writes and makes them fail."""
-    library = tmp_path_factory.mktemp("faults") / "faults.so"
-    library.parent.parent.parent.chmod(0o755)
-    library.parent.parent.chmod(0o755)
-    library.parent.chmod(0o755)
-    subprocess.run(
-        ["gcc", "-shared", "-fPIC", "-O1", "-D_GNU_SOURCE", "-o", str(library), str(CHECKOUT / "tests/e2e/faults.c")], check=True)
-    return library
+    with tempfile.TemporaryDirectory(prefix="waybill-e2e-") as folder:
+        os.chmod(folder, 0o755)
+        library = Path(folder) / "faults.so"
+        subprocess.run(
+            ["gcc", "-shared", "-fPIC", "-O1", "-D_GNU_SOURCE", "-o", str(library), str(CHECKOUT / "tests/e2e/faults.c")], check=True)
+        yield library
 
 
 def start_with_faults(

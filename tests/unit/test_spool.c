@@ -66,6 +66,11 @@ static void remove_file(const char *path) {
     assert_int_equal(unlink(path), 0);
 }
 
+/* To count them. */
+static void nothing(const char *path) {
+    (void)path;
+}
+
 static int tear_down(void **state) {
     struct world *world = *state;
     for_files(world, "", remove_file);
@@ -166,6 +171,11 @@ static void test_nothing_is_there(void **state) {
     assert_int_equal(must_look(spool).events, 0);
     assert_int_equal(must_read(spool, 10, NULL), 0);
     assert_int_not_equal(stat(world->folder, &found), 0); /* looking makes nothing */
+    struct err err = ERR_INIT;
+    assert_true(spool_make(spool, &err));
+    assert_int_equal(stat(world->folder, &found), 0);
+    assert_int_equal(for_files(world, "events.sqlite3", nothing), 3); /* -wal, -shm */
+    assert_int_equal(must_look(spool).events, 0);
     spool_free(spool);
 }
 
@@ -279,6 +289,11 @@ static void test_too_small_for_anything(void **state) {
     assert_false(append(spool, 0, 10, &err));
     assert_int_equal(err.kind, ERR_MEMORY);
     spool_free(spool);
+    /* What could not be begun is not taken for damaged. */
+    assert_int_equal(for_files(*state, "damaged-", nothing), 0);
+    spool = open_spool(*state, ROOM);
+    must_append(spool, 0, 1, 10);
+    spool_free(spool);
 }
 
 static void test_a_check_leaves_nothing(void **state) {
@@ -387,11 +402,6 @@ static void cut_half(const char *path) {
 
 static void cut_all(const char *path) {
     assert_int_equal(truncate(path, 0), 0);
-}
-
-/* To count them. */
-static void nothing(const char *path) {
-    (void)path;
 }
 
 struct damage {
