@@ -150,34 +150,36 @@ def allowed_calls(name: str) -> set[str]:
 
 
 @pytest.mark.skipif(SANITIZED, reason="the sanitizers ask for more")
-@pytest.mark.parametrize("name", RESPONDERS)
-def test_the_unit_allows_what_is_done_and_nothing_is_written_elsewhere(stack: Stack, name: str) -> None:
-    """Under some load, with a database that goes away under it."""
+@pytest.mark.parametrize("name,database", [("webhook", True), ("webhook", False), ("status", True)], ids=["webhook", "webhook-spooling", "status"])
+def test_the_unit_allows_what_is_done_and_nothing_is_written_elsewhere(stack: Stack, name: str, database: bool) -> None:
+    """Under some load, with a database that ends the connections, or with none."""
     with folder_of(stack) as folder:
         tracer = Tracer(stack, folder)
-        # A copy, so that the folder of the spool, if any, is ours.
-        text = stack.config.read_text()
-        if "spool =" in text:
-            text = set_option(text, "webhook", "spool", f'"{folder}/spool"')
-        write(stack, folder / "waybill.conf", text)
+        text = set_option(stack.config.read_text(), "webhook", "spool", f'"{folder}/spool"')
+        write(stack, folder / "waybill.conf", text if database else set_option(text, "database", "ingest_dsn", '"host=/nonexistent user=x"'))
         with tracer.serving(PROGRAMS[name], folder / "waybill.conf"):
-            work(stack, tracer.socket, name)
+            outcomes = work(stack, tracer.socket, name)
             with psycopg.connect(stack.env["WAYBILL_SUPERUSER_DSN"], autocommit=True) as connection:
                 connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", (f"waybill_{ROLE[name]}",))
-            work(stack, tracer.socket, name)
+            outcomes |= work(stack, tracer.socket, name)
         trace = tracer.trace
+        spooled = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file() and "spool" in str(path.relative_to(folder)))
+    assert ("spooled" in outcomes) == (not database)
     assert {"accept4", "epoll_wait", "connect"} <= trace.calls
     assert trace.calls - allowed_calls(name) == set()
     assert os.getuid() != 0 or str(folder / "waybill.conf") in trace.opened
     outside = {path for path in trace.opened_for_writing if not path.startswith(f"{folder}/spool") and path not in ("/dev/null", "/dev/tty")}
     assert outside == set()
+    assert [word for word in stack.secrets if word.encode() in spooled] == []
 
 
 ROLE = {"webhook": "ingest", "status": "status"}
 
 
-def work(stack: Stack, address: str, name: str) -> None:
+def work(stack: Stack, address: str, name: str) -> set[str | None]:
+    """Requests of all kinds; the outcomes of the webhooks among them."""
     token = {"HTTP_AUTHORIZATION": f"Bearer {stack.env['STATUS_TOKEN']}"}
+    outcomes: set[str | None] = set()
     for number in range(20):
         if name == "status":
             for path in ("/orders?limit=3", "/changes?limit=2", "/orders/crossborderly/nobody", "/readyz", "/livez"):
@@ -186,8 +188,11 @@ def work(stack: Stack, address: str, name: str) -> None:
         event = wb.status_changed(wb.uid("T"), "IN_TRANSIT", padding="x" * 1000 * number)
         for body in (wb.encode(event), b"no json", b""):
             for credential in (stack.sender("crossborderly").credential(body), {}):
-                fastcgi.request(address, fastcgi.post_params("/crossborderly", body, credential), body)
+                answer = fastcgi.request(address, fastcgi.post_params("/crossborderly", body, credential), body)
+                assert answer is not None
+                outcomes.add(answer.outcome[1])
         fastcgi.request(address, get("/readyz", "/webhooks"))
+    return outcomes
 
 
 @pytest.mark.parametrize("name", RESPONDERS)
