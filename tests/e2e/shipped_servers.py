@@ -7,24 +7,27 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Callable, Iterator
 
-from http_plain import Site, request
+from http_plain import Site
 from waiting import wait_until
 from waybill_stack import CHECKOUT, RESPONDERS, Stack, free_port
 
 EXAMPLES = CHECKOUT / "apache-conf"
 
 
-def shipped(stack: Stack, name: str) -> str:
+Sockets = dict[str, str]
+
+
+def shipped(sockets: Sockets, name: str) -> str:
     """The example, with the stack's sockets in the place of the installed ones."""
     text = (EXAMPLES / name).read_text()
-    for responder in RESPONDERS:
+    for responder, socket in sockets.items():
         installed = f"/run/waybill/{responder}.sock"
         assert installed in text
-        text = text.replace(installed, stack.responder_socket(responder))
+        text = text.replace(installed, socket)
     return text
 
 
-def lighttpd(stack: Stack, folder: Path, port: int) -> list[str]:
+def lighttpd(sockets: Sockets, folder: Path, port: int) -> list[str]:
     # As Debian's lighttpd.conf has it.
     (folder / "lighttpd.conf").write_text(f"""
 server.modules = ("mod_indexfile", "mod_access", "mod_alias", "mod_redirect")
@@ -33,11 +36,11 @@ server.upload-dirs = ("{folder}")
 server.errorlog = "{folder}/lighttpd.log"
 server.bind = "127.0.0.1"
 server.port = {port}
-{shipped(stack, "lighttpd/50-waybill.conf")}""")
+{shipped(sockets, "lighttpd/50-waybill.conf")}""")
     return ["lighttpd", "-D", "-f", f"{folder}/lighttpd.conf"]
 
 
-def apache(stack: Stack, folder: Path, port: int) -> list[str]:
+def apache(sockets: Sockets, folder: Path, port: int) -> list[str]:
     modules = Path("/usr/lib/apache2/modules")
     # The modules that Debian enables, and those the example asks for.
     names = [name for name in ("mpm_event", "unixd", "authz_core", "reqtimeout", "alias", "env", "setenvif", "proxy", "proxy_fcgi")
@@ -68,14 +71,14 @@ RequestReadTimeout body=10,minrate=500
 {(EXAMPLES / "waybill-workers.conf").read_text()}
 Listen 127.0.0.1:{port}
 <VirtualHost *:{port}>
-{shipped(stack, "waybill.conf")}
+{shipped(sockets, "waybill.conf")}
 </VirtualHost>
 """)
     return ["apache2", "-D", "FOREGROUND", "-f", f"{folder}/apache.conf"]
 
 
-def nginx(stack: Stack, folder: Path, port: int) -> list[str]:
-    (folder / "snippet.conf").write_text(shipped(stack, "nginx/waybill.conf").replace("include fastcgi_params", "include /etc/nginx/fastcgi_params"))
+def nginx(sockets: Sockets, folder: Path, port: int) -> list[str]:
+    (folder / "snippet.conf").write_text(shipped(sockets, "nginx/waybill.conf").replace("include fastcgi_params", "include /etc/nginx/fastcgi_params"))
     temporary = "\n".join(f'{kind}_temp_path "{folder}/{kind}";' for kind in ("client_body", "fastcgi", "proxy", "scgi", "uwsgi"))
     # Debian's nginx.conf.
     (folder / "nginx.conf").write_text(f"""
@@ -93,25 +96,27 @@ http {{
     return ["nginx", "-e", f"{folder}/nginx.log", "-p", str(folder), "-c", f"{folder}/nginx.conf"]
 
 
-SHIPPED: dict[str, Callable[[Stack, Path, int], list[str]]] = {"lighttpd": lighttpd, "apache": apache, "nginx": nginx}
+SHIPPED: dict[str, Callable[[Sockets, Path, int], list[str]]] = {"lighttpd": lighttpd, "apache": apache, "nginx": nginx}
 
 
 @contextmanager
-def running(stack: Stack, server: str, folder: Path) -> Iterator[Site]:
-    """SERVER in front of STACK's responders, with its files in FOLDER, which the stack's user owns; where it listens."""
+def running(stack: Stack, server: str, folder: Path, **elsewhere: str) -> Iterator[Site]:
+    """SERVER in front of STACK's responders, or of the sockets ELSEWHERE, with its files in FOLDER, which the stack's user owns; where it listens."""
     site = Site("127.0.0.1", free_port())
+    sockets = {name: stack.responder_socket(name) for name in RESPONDERS} | elsewhere
     process = subprocess.Popen(
-        SHIPPED[server](stack, folder, site.port), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **stack.owner)
+        SHIPPED[server](sockets, folder, site.port), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **stack.owner)
     try:
-        wait_until(lambda: answers(site), f"{server} answers")
+        wait_until(lambda: listens(site), f"{server} listens")
         yield site
     finally:
         process.terminate()
         process.wait(30)
 
 
-def answers(site: Site) -> bool:
+def listens(site: Site) -> bool:
     try:
-        return request(site, "GET", "/webhooks/livez", {}).status == 200
+        with site.connect():
+            return True
     except OSError:
         return False

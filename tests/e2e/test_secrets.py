@@ -16,11 +16,13 @@ import psycopg
 import pytest
 
 import fastcgi
+import shipped_servers
 import waybill_client as wb
 from extra_sources import ExtraSources
+from http_plain import request
 from traced import Trace, Tracer
 from waiting import wait_until
-from waybill_stack import CHECKOUT, RESPONDERS, Stack, set_option
+from waybill_stack import CHECKOUT, RESPONDERS, SERVERS, Stack, set_option
 
 # Who the kernel lets look into the programs, which keep to themselves.
 ONLY_ROOT_SEES_PATHS = pytest.mark.skipif(os.getuid() != 0, reason="strace sees no paths of a program that keeps its memory to itself")
@@ -207,6 +209,22 @@ def test_the_unit_keeps_its_promises(name: str) -> None:
 
 
 # ---- what is shown ----
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_token_in_the_url_is_in_no_log_of_the_server(stack: Stack, extras: ExtraSources, server: str) -> None:
+    """With the shipped configuration, whether the responder can be reached or not."""
+    sender = extras.sender("url-token")
+    body = wb.encode(wb.URL_CHECK)
+    with folder_of(stack) as folder:
+        with shipped_servers.running(stack, server, folder) as site:
+            assert request(site, "POST", sender.target, {}, body).outcome == (200, "ignored")
+        with shipped_servers.running(stack, server, folder, webhook=str(folder / "gone")) as site:
+            assert request(site, "POST", sender.target, {}, body).status in (500, 502, 503)
+            assert request(site, "POST", "/webhooks/crossborderly", {}, body).status in (500, 502, 503)
+        logs = "".join(path.read_text() for path in folder.glob("*.log"))
+    assert str(folder / "gone") in logs or "waybill-webhook" in logs, "the server told of its trouble"
+    assert extras.keys.url_token not in logs
 
 
 def test_nothing_is_shown_of_a_process(stack: Stack) -> None:
