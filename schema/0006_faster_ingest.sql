@@ -311,17 +311,11 @@ BEGIN
                            CASE d.rule
                                WHEN 1 THEN o.own_status_at
                                WHEN 2 THEN o.own_status_at
-                               WHEN 3 THEN d.all_at
-                               WHEN 4 THEN d.delivered_status_at
-                               WHEN 5 THEN d.delivered_status_at
-                               WHEN 6 THEN d.returned_at
-                               ELSE GREATEST(
-                                   CASE WHEN d.own_rank IS NULL OR d.lowest >= d.own_rank THEN
-                                       CASE WHEN d.lowest = d.highest THEN d.counting_at
-                                            ELSE (SELECT max(b.status_at) FROM waybill_data.shown_boxes b
-                                                  WHERE b.order_key = o.order_key AND b.status = d.lowest) END
-                                   END,
-                                   CASE WHEN d.own_rank >= d.lowest THEN o.own_status_at END)
+                               WHEN 4 THEN d.counting_at
+                               WHEN 6 THEN d.counting_at
+                               WHEN 7 THEN GREATEST(CASE WHEN d.own_rank IS NULL OR d.lowest >= d.own_rank THEN d.deciding_at END,
+                                                    CASE WHEN d.own_rank >= d.lowest THEN o.own_status_at END)
+                               ELSE d.deciding_at
                            END AS status_at,
                            CASE WHEN d.attention IS NULL AND NOT d.moved_after_delivered AND d.own_attention IS NULL THEN '{}'
                                 ELSE ARRAY(SELECT DISTINCT reason COLLATE "C"
@@ -332,39 +326,44 @@ BEGIN
                                            WHERE reason IS NOT NULL ORDER BY 1)
                            END AS attention
                     FROM (
-                        SELECT s.*,
-                               CASE
-                                   WHEN o.own_status = 'cancelled' AND NOT s.moved THEN 1
-                                   WHEN s.known = 0 THEN 2
-                                   WHEN s.counting = 0 THEN 3
-                                   WHEN s.delivered = s.counting THEN 4
-                                   WHEN s.delivered > 0 THEN 5
-                                   WHEN s.returned = s.counting THEN 6
-                                   ELSE 7
-                               END AS rule,
-                               -- In rule 7 a cancelled order status does not count.
-                               CASE WHEN o.own_status <> 'cancelled' THEN o.own_status END AS own_rank,
-                               CASE WHEN o.own_status IN ('attempt_failed', 'available_for_pickup', 'exception', 'failed', 'returning', 'expired')
-                                    THEN o.own_status::text END AS own_attention
+                        SELECT r.*,
+                               -- The newest status_at of the boxes that decide, which are all the counting ones as a rule.
+                               CASE WHEN r.rule = 7 AND r.lowest = r.highest THEN r.counting_at
+                                    WHEN r.rule IN (3, 5, 7) THEN (
+                                        SELECT max(b.status_at) FROM waybill_data.shown_boxes b
+                                        WHERE b.order_key = o.order_key
+                                          AND CASE r.rule WHEN 3 THEN true WHEN 5 THEN b.status = 'delivered' ELSE b.status = r.lowest END)
+                               END AS deciding_at
                         FROM (
-                            SELECT count(*)::integer AS total,
-                                   count(*) FILTER (WHERE b.status = 'delivered')::integer AS delivered,
-                                   count(*) FILTER (WHERE b.status = 'returned') AS returned,
-                                   count(*) FILTER (WHERE b.status NOT IN ('cancelled', 'unknown')) AS counting,
-                                   count(*) FILTER (WHERE b.status <> 'unknown') AS known,
-                                   COALESCE(bool_or(b.status >= 'in_transit' AND b.status <> 'cancelled'), false) AS moved,
-                                   min(b.status) FILTER (WHERE b.status NOT IN ('cancelled', 'unknown')) AS lowest,
-                                   max(b.status) FILTER (WHERE b.status NOT IN ('cancelled', 'unknown')) AS highest,
-                                   max(b.status_at) AS all_at,
-                                   max(b.status_at) FILTER (WHERE b.status NOT IN ('cancelled', 'unknown')) AS counting_at,
-                                   max(b.status_at) FILTER (WHERE b.status = 'delivered') AS delivered_status_at,
-                                   max(b.status_at) FILTER (WHERE b.status = 'returned') AS returned_at,
-                                   min(b.shipped_at) AS shipped_at,
-                                   max(b.delivered_at) AS last_delivered_at,
-                                   array_agg(b.status::text) FILTER (WHERE b.status IN (
-                                       'attempt_failed', 'available_for_pickup', 'exception', 'failed', 'returning', 'expired')) AS attention,
-                                   COALESCE(bool_or(b.last_open_at > b.delivered_at), false) AS moved_after_delivered
-                            FROM waybill_data.shown_boxes b WHERE b.order_key = o.order_key) s
+                            SELECT s.*,
+                                   CASE
+                                       WHEN o.own_status = 'cancelled' AND NOT COALESCE(s.highest >= 'in_transit', false) THEN 1
+                                       WHEN COALESCE(s.top, 'unknown') = 'unknown' THEN 2
+                                       WHEN s.lowest IS NULL THEN 3
+                                       WHEN s.lowest = 'delivered' AND s.highest = 'delivered' THEN 4
+                                       WHEN s.delivered > 0 THEN 5
+                                       WHEN s.lowest = 'returned' AND s.highest = 'returned' THEN 6
+                                       ELSE 7
+                                   END AS rule,
+                                   -- In rule 7 a cancelled order status does not count.
+                                   CASE WHEN o.own_status <> 'cancelled' THEN o.own_status END AS own_rank,
+                                   CASE WHEN o.own_status IN ('attempt_failed', 'available_for_pickup', 'exception', 'failed', 'returning', 'expired')
+                                        THEN o.own_status::text END AS own_attention
+                            FROM (
+                                -- Unknown and cancelled boxes do not count.
+                                SELECT count(*)::integer AS total,
+                                       count(*) FILTER (WHERE b.status = 'delivered')::integer AS delivered,
+                                       max(b.status) AS top,
+                                       min(b.status) FILTER (WHERE b.status NOT IN ('cancelled', 'unknown')) AS lowest,
+                                       max(b.status) FILTER (WHERE b.status NOT IN ('cancelled', 'unknown')) AS highest,
+                                       max(b.status_at) FILTER (WHERE b.status NOT IN ('cancelled', 'unknown')) AS counting_at,
+                                       min(b.shipped_at) AS shipped_at,
+                                       max(b.delivered_at) AS last_delivered_at,
+                                       array_agg(b.status::text) FILTER (WHERE b.status IN (
+                                           'attempt_failed', 'available_for_pickup', 'exception', 'failed', 'returning', 'expired')) AS attention,
+                                       COALESCE(bool_or(b.last_open_at > b.delivered_at), false) AS moved_after_delivered
+                                FROM waybill_data.shown_boxes b WHERE b.order_key = o.order_key) s
+                            OFFSET 0) r
                         OFFSET 0) d,
                         (SELECT min(e.occurred_at) AS first_event_at, max(e.occurred_at) AS last_event_at
                          FROM (SELECT t.occurred_at FROM waybill_data.tracking_events t WHERE t.order_key = o.order_key
@@ -379,3 +378,6 @@ BEGIN
     RETURN orders_changed;
 END
 $$;
+
+-- One look-up a row: an index scan without a bitmap.
+ALTER FUNCTION waybill_data.ingest SET enable_bitmapscan = off;
