@@ -6,6 +6,7 @@
 #include "app/validator.h"
 #include "base/hex.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "engine/batch.h"
 
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 struct query {
     const struct settings *settings;
     struct batch *batch;
+    struct spool *spool; /* to see whether events wait; NULL: none is configured */
 };
 
 enum job_kind { JOB_PROBE, JOB_DOCUMENT, JOB_SEARCH };
@@ -392,14 +394,25 @@ static enum batch_result run(void *state, struct batch_job **batch_jobs, size_t 
     return BATCH_DONE;
 }
 
+/* readyz: degraded while events wait, for what is shown is behind them; without the database there
+ * is nothing to show. */
+static void finish_probe(struct job *job, enum store_result result) {
+    struct spool *spool = job->query->spool;
+    struct spool_state state = {.events = 0};
+    struct err err = ERR_INIT;
+    /* Where this process may not look, webhook.fcgi's readyz tells. */
+    bool waits =
+        result == STORE_OK && spool != NULL && spool_look(spool, &state, &err) && state.events > 0;
+    begin_anew(job);
+    make_readyz(&job->answer, result, &job->health, waits ? &state : NULL, job->client != NULL);
+    finish(job, SLICE_OF("readyz"));
+}
+
 static void complete(void *context, struct batch_job *batch_job, enum batch_result result) {
     struct job *job = (struct job *)batch_job;
     (void)context;
     if (job->kind == JOB_PROBE) {
-        begin_anew(job);
-        make_readyz(&job->answer, result == BATCH_DONE ? job->health_result : STORE_DOWN,
-                    &job->health, NULL, job->client != NULL);
-        finish(job, SLICE_OF("readyz"));
+        finish_probe(job, result == BATCH_DONE ? job->health_result : STORE_DOWN);
     } else if (result != BATCH_DONE) {
         begin_anew(job);
         finish_problem(job, 503, SLICE_OF("the database cannot be asked; try again"),
@@ -629,6 +642,10 @@ void query_handle(void *context, struct exchange *exchange) {
     dispatch(job);
 }
 
+static void tell_of_spool(const char *text) {
+    log_text(LOG_ERROR, text, SLICE_EMPTY);
+}
+
 struct query *query_new(const struct settings *settings, struct err *err) {
     struct query *query = calloc(1, sizeof(*query));
     if (query == NULL) {
@@ -636,6 +653,9 @@ struct query *query_new(const struct settings *settings, struct err *err) {
         return NULL;
     }
     query->settings = settings;
+    if (settings->spool.len > 0) {
+        query->spool = spool_new(settings->spool.data, settings->spool_max, tell_of_spool);
+    }
     struct batch_options options = {
         .committers = settings->connections,
         .max_jobs = settings->max_in_flight,
@@ -651,7 +671,7 @@ struct query *query_new(const struct settings *settings, struct err *err) {
     };
     query->batch = batch_new(&options, err);
     if (query->batch == NULL) {
-        free(query);
+        query_free(query);
         return NULL;
     }
     return query;
@@ -660,6 +680,7 @@ struct query *query_new(const struct settings *settings, struct err *err) {
 void query_free(struct query *query) {
     if (query != NULL) {
         batch_free(query->batch);
+        spool_free(query->spool);
         free(query);
     }
 }

@@ -25,7 +25,7 @@ from conftest import Stacks
 from http_plain import Answer
 from receiver import Receiver
 from waiting import wait_until
-from waybill_stack import CHECKOUT, SERVERS, Stack, set_option
+from waybill_stack import CHECKOUT, RESPONDERS, SERVERS, Stack, set_option
 
 ANSWER_SECONDS = 5.0 + 1.0
 # What is spooled at once waits for no timeout.
@@ -159,6 +159,22 @@ def test_a_silent_database(stacks: Stacks, server: str) -> None:
             assert stack.health("webhook", "readyz").json()["status"] == "degraded"
     # What was in hand may have been committed too.
     assert_stored_once(stack, sum(bodies, []), times=None)
+
+
+@pytest.mark.tsan
+def test_a_locked_table(stack: Stack) -> None:
+    """The database answers but takes nothing: spooled after a while; both responders say that something waits."""
+    body = new_event()
+    with deliveries_locked(stack):
+        answer, seconds = timed(lambda: stack.sender("crossborderly").post(body))
+        assert answer.outcome == SPOOLED and seconds < ANSWER_SECONDS, (answer, seconds)
+        for name in RESPONDERS:
+            token = {"Authorization": f"Bearer {stack.env['STATUS_TOKEN']}"}
+            ready = wb.check_answer(stack.health(name, "readyz", token))
+            assert ready.status == 200 and (ready.json()["status"], ready.json()["part"]) == ("degraded", "spool"), ready
+            assert ready.json()["spool"]["events"] == 1
+    stack.wait_ready()
+    assert_stored_once(stack, [body], times=None)
 
 
 def test_a_database_that_never_greets(receiver: Receiver) -> None:
