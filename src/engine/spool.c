@@ -213,10 +213,28 @@ static bool has_layout(struct sqlite *db, struct err *err) {
            err_set(err, ERR_SYSTEM, "the spool's file is of another release");
 }
 
+/* SQLite takes a -wal that does not begin as one for none at all, without a word. */
+static bool wal_begins_well(const struct spool *spool) {
+    struct path path = path_of(spool, FILE_NAME "-wal");
+    uint8_t header[32];
+    int fd = open(path.text, O_RDONLY | O_CLOEXEC);
+    ssize_t len = fd >= 0 ? pread(fd, header, sizeof(header), 0) : 0;
+    if (fd >= 0) {
+        close(fd);
+    }
+    /* Shorter: nothing was committed in it. Its last bit is the byte order of its checksums. */
+    static const uint8_t magic[] = {0x37, 0x7f, 0x06};
+    return len < (ssize_t)sizeof(header) ||
+           (memcmp(header, magic, sizeof(magic)) == 0 && (header[3] & 0xfe) == 0x82);
+}
+
 static bool open_at_place(struct spool *spool, struct err *err) {
     struct path file = path_of(spool, FILE_NAME);
     if (stat(file.text, &spool->opened) != 0) {
         return fail_at(spool, "cannot find " FILE_NAME, err);
+    }
+    if (!wal_begins_well(spool)) {
+        return err_set(err, ERR_INPUT, "the -wal is none");
     }
     spool->db = sqlite_open(file.text, BUSY_MS, err);
     if (spool->db == NULL || !configure(spool, spool->db, err) || !has_layout(spool->db, err)) {

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define ROOM ((size_t)64 << 20)
@@ -448,6 +449,35 @@ static void test_damage(void **state) {
     }
 }
 
+/* What a killed process leaves is there; where its -wal is garbage, that is told. */
+static void test_a_killed_process(void **state) {
+    struct world *world = *state;
+    for (int garbled = 0; garbled < 2; garbled++) {
+        struct spool *spool = open_spool(world, ROOM);
+        must_append(spool, 0, 1, 900);
+        spool_free(spool);
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            must_append(open_spool(world, ROOM), 1, 5, 900);
+            _exit(0);
+        }
+        int status = 0;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+        if (garbled) {
+            assert_int_equal(for_files(world, "events.sqlite3-wal", garble), 1);
+        }
+        told[0] = '\0';
+        spool = open_spool(world, ROOM);
+        assert_int_equal(must_read(spool, 900, NULL), garbled ? 1 : 6);
+        assert_int_equal(strstr(told, "damaged-") != NULL, garbled);
+        assert_int_equal(for_files(world, "damaged-", nothing) > 0, garbled);
+        must_remove(spool, garbled ? 1 : 6);
+        spool_free(spool);
+    }
+}
+
 /* Whoever has the damaged file open goes on in the new one. */
 static void test_damage_is_seen_by_all(void **state) {
     struct world *world = *state;
@@ -538,6 +568,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_several_use_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_emptied_it_forgets, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_damage, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_killed_process, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_damage_is_seen_by_all, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_removing_is_by_content, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_another_release, set_up, tear_down),
