@@ -64,10 +64,12 @@ static void read_batch(struct drain *drain, struct batch_of_events *batch) {
     batch->count = kept;
 }
 
-/* Is it the database, or what was asked of it? */
+/* Is it the database, or what was asked of it? An event's error may have ended the connection, and
+ * that says nothing of the next one. */
 static bool database_answers(struct store *store) {
     struct store_health health;
     struct err err = ERR_INIT;
+    store_try_now(store);
     return store_health(store, &health, &err) == STORE_OK;
 }
 
@@ -93,39 +95,53 @@ static enum step commit_range(struct drain *drain, const struct batch_of_events 
         return STEP_ON;
     }
     if (result == BATCH_FAILED && !database_answers(drain->store)) {
+        drain->after = batch->events[first].id;
         return STEP_DOWN;
     }
     if (count == 1) {
         drain->left++;
-        return drain->drained == 0 && drain->left >= HOPELESS ? STEP_DOWN : STEP_ON;
+        drain->failed++;
+        if (drain->drained > 0 || drain->failed < HOPELESS) {
+            return STEP_ON;
+        }
+        drain->after = batch->events[first].id;
+        return STEP_DOWN;
     }
     enum step step = commit_range(drain, batch, first, count / 2, err);
     return step == STEP_ON ? commit_range(drain, batch, first + count / 2, count - count / 2, err)
                            : step;
 }
 
-/* The next batch above *AFTER. */
-static enum step drain_batch(struct drain *drain, struct batch_of_events *batch, int64_t *after,
-                             struct err *err) {
-    if (!spool_read(drain->spool, *after, LIMIT_BATCH_JOBS, LIMIT_BATCH_BYTES, batch->arena,
+/* Where a pass is: in ids above AFTER, up to END. */
+struct place {
+    int64_t after, end;
+};
+
+/* The next batch of PLACE. */
+static enum step drain_batch(struct drain *drain, struct batch_of_events *batch,
+                             struct place *place, struct err *err) {
+    if (!spool_read(drain->spool, place->after, LIMIT_BATCH_JOBS, LIMIT_BATCH_BYTES, batch->arena,
                     batch->events, &batch->count, err)) {
         return STEP_FAILED;
+    }
+    while (batch->count > 0 && batch->events[batch->count - 1].id > place->end) {
+        batch->count--;
     }
     if (batch->count == 0) {
         return STEP_END;
     }
-    *after = batch->events[batch->count - 1].id;
+    place->after = batch->events[batch->count - 1].id;
     read_batch(drain, batch);
     return commit_range(drain, batch, 0, batch->count, err);
 }
 
-static enum step drain_alone(struct drain *drain, int64_t *after, struct err *err) {
+static enum step drain_alone(struct drain *drain, struct place *place, struct err *err) {
     struct batch_of_events *batch = calloc(1, sizeof(*batch));
     struct arena *arena = arena_new(DRAIN_ARENA);
     enum step step = STEP_FAILED;
     if (batch != NULL && arena != NULL) {
         batch->arena = arena;
-        step = drain_batch(drain, batch, after, err);
+        step = drain_batch(drain, batch, place, err);
     } else {
         err_set(err, ERR_MEMORY, "out of memory");
     }
@@ -146,16 +162,24 @@ static enum drain_end end_of(struct drain *drain, enum step step, struct err *er
 }
 
 enum drain_end drain_pass(struct drain *drain, struct err *err) {
-    int64_t after = INT64_MIN;
+    int64_t begin = drain->after;
+    struct place place = {begin, INT64_MAX};
     enum step step = STEP_ON;
-    drain->drained = drain->left = 0;
+    drain->drained = drain->left = drain->failed = 0;
     while (step == STEP_ON) {
         /* For one batch only, so that processes take turns. */
         if (!spool_drain_begin(drain->spool)) {
             return DRAIN_BUSY;
         }
-        step = drain_alone(drain, &after, err);
+        step = drain_alone(drain, &place, err);
         spool_drain_end(drain->spool);
+        if (step == STEP_END && place.end > begin && begin > INT64_MIN) {
+            place = (struct place){INT64_MIN, begin};
+            step = STEP_ON;
+        }
+    }
+    if (step == STEP_END) {
+        drain->after = INT64_MIN;
     }
     return end_of(drain, step, err);
 }
@@ -175,6 +199,7 @@ struct drainer {
     /* The thread's: what the log was told last, so that it is told once. */
     enum drain_end told;
     int64_t drained; /* since the spool was empty */
+    int64_t after;   /* where the last pass gave up */
 };
 
 static bool is_stopping(struct drainer *drainer) {
@@ -222,7 +247,7 @@ static void tell(struct drainer *drainer, enum drain_end end, const struct drain
     log_end(&line);
 }
 
-/* Somebody believes that the database is away, and there is no event to try it with. */
+/* Somebody believes that the database is away, and no event was got through to prove otherwise. */
 static enum drain_end ask_database(struct drainer *drainer, enum drain_end end) {
     if (!drainer->is_down(drainer->context)) {
         return end;
@@ -235,8 +260,11 @@ static enum drain_end ask_database(struct drainer *drainer, enum drain_end end) 
 }
 
 static int64_t pass(struct drainer *drainer) {
-    struct drain drain = {
-        .spool = drainer->spool, .store = drainer->store, .go_on = go_on, .context = drainer};
+    struct drain drain = {.spool = drainer->spool,
+                          .store = drainer->store,
+                          .go_on = go_on,
+                          .context = drainer,
+                          .after = drainer->after};
     struct spool_state state;
     struct err err = ERR_INIT;
     enum drain_end end = DRAIN_EMPTY;
@@ -244,11 +272,12 @@ static int64_t pass(struct drainer *drainer) {
         end = DRAIN_FAILED;
     } else if (state.events > 0) {
         end = drain_pass(&drain, &err);
+        drainer->after = drain.after;
     }
     tell(drainer, end, &drain, &err);
     if (end != DRAIN_DOWN && drain.drained > 0) {
         drainer->up(drainer->context);
-    } else if (end == DRAIN_EMPTY || end == DRAIN_BUSY || end == DRAIN_FAILED) {
+    } else if (end != DRAIN_DOWN && end != DRAIN_STOPPED) {
         end = ask_database(drainer, end);
     }
     return end == DRAIN_DOWN    ? drain.left > 0 ? IDLE_MS : DOWN_MS
@@ -308,8 +337,12 @@ struct drainer *drainer_new(struct spool *spool, const char *dsn, bool (*is_down
         err_set(err, ERR_MEMORY, "out of memory");
         return NULL;
     }
-    *drainer = (struct drainer){
-        .spool = spool, .store = store, .is_down = is_down, .up = up, .context = context};
+    *drainer = (struct drainer){.spool = spool,
+                                .store = store,
+                                .is_down = is_down,
+                                .up = up,
+                                .context = context,
+                                .after = INT64_MIN};
     init_locks(drainer);
     if (pthread_create(&drainer->thread, NULL, run, drainer) != 0) {
         destroy(drainer);

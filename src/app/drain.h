@@ -28,7 +28,11 @@ struct drain {
      * ends the pass. */
     bool (*go_on)(void *context, int64_t drained);
     void *context;
+    /* The pass begins behind this id and goes round: INT64_MIN at first. Where a pass gave up, it
+     * is set to that event, so that the next one does not begin with the same. */
+    int64_t after;
     int64_t drained, left; /* out: events of the pass */
+    int64_t failed;        /* out: those of LEFT that the database did not take */
 };
 
 /* One pass over the spool. */

@@ -41,7 +41,7 @@ static bool wait_for_other(struct spool *spool, int64_t *events, int64_t *since,
 
 static bool drain_all(struct spool *spool, struct store *store, int64_t *drained, struct err *err) {
     int64_t events = -1, since = monotonic_ms();
-    struct drain drain = {.spool = spool, .store = store, .go_on = go_on};
+    struct drain drain = {.spool = spool, .store = store, .go_on = go_on, .after = INT64_MIN};
     enum drain_end end = DRAIN_BUSY;
     while (end == DRAIN_BUSY) {
         err_clear(err);

@@ -151,6 +151,10 @@ static bool ask_health(struct store *store, void *context, int64_t deadline_ms, 
     return true;
 }
 
+void store_try_now(struct store *store) {
+    store->down_until_ms = 0;
+}
+
 enum store_result store_health(struct store *store, struct store_health *health, struct err *err) {
     return store_run(store, ask_health, health, err);
 }

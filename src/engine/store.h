@@ -100,6 +100,8 @@ struct store_health {
     bool durable;   /* fsync and full_page_writes are on */
     int64_t schema; /* the last migration that ran there; 0: none */
 };
+/* The next call connects even where the database was down a moment ago. */
+void store_try_now(struct store *store);
 MUST_CHECK enum store_result store_health(struct store *store, struct store_health *health,
                                           struct err *err);
 

@@ -341,6 +341,39 @@ def test_what_cannot_be_stored_is_in_nobodys_way(receiver: Receiver) -> None:
     assert result.returncode == 1 and "events  1" in result.stdout, result
 
 
+@contextmanager
+def refused(stack: Stack, bodies: list[bytes], sqlstate: str) -> Iterator[None]:
+    """Whatever stores one of BODIES fails with SQLSTATE."""
+    digests = ", ".join(f"'\\x{hashlib.sha256(body).hexdigest()}'" for body in bodies)
+    with psycopg.connect(stack.env["WAYBILL_SUPERUSER_DSN"], autocommit=True) as connection:
+        try:
+            connection.execute(
+                "CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+                f" RAISE EXCEPTION 'refused' USING ERRCODE = '{sqlstate}'; END $$")
+            connection.execute(
+                "CREATE TRIGGER refuse BEFORE INSERT ON waybill_data.deliveries FOR EACH ROW"
+                f" WHEN (NEW.body_sha256 IN ({digests})) EXECUTE FUNCTION public.refuse()")
+            yield
+        finally:
+            connection.execute("DROP FUNCTION IF EXISTS public.refuse() CASCADE")
+
+
+@pytest.mark.parametrize("sqlstate, count", [("57014", 3), ("57P02", 1), ("57P02", 4)])
+def test_what_fails_each_time_is_in_nobodys_way(receiver: Receiver, sqlstate: str, count: int) -> None:
+    """Events at the head of the spool whose errors are the database's, not the data's: others are drained, and live ones stored."""
+    failing, bodies = [new_event() for _ in range(count)], [new_event() for _ in range(5)]
+    with refused(receiver.stack, failing, sqlstate):
+        process = receiver.start(True)
+        assert {receiver.post(body).outcome for body in failing} == {SPOOLED}
+        assert {receiver.post(body).status for body in bodies} == {200}
+        wait_until(lambda: is_stored(receiver.stack, bodies), "the others are stored")
+        wait_until(lambda: receiver.post(new_event()).outcome == (200, "applied"), "live events are stored")
+        assert receiver.waiting() >= count
+    receiver.wait_drained()
+    assert_stored_once(receiver.stack, failing + bodies)
+    receiver.stop(process)
+
+
 # ---- no room, no disk ----
 
 
