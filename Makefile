@@ -56,11 +56,11 @@ PROGRAMS := $(CGIBIN)/webhook.fcgi $(CGIBIN)/status.fcgi $(BUILD)/waybill
 .PHONY: all
 all: $(PROGRAMS) ## build everything, without network
 
-# Objects of other flags or another compiler are no use: this file changes when those do.
+# Objects of other flags or another compiler are no use: this file changes when those do. Several makes may look at once.
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
-	@printf '%s\n' '$(subst ','\'',$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS))' > $@.new
-	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+	@printf '%s\n' '$(subst ','\'',$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS))' > $@.$$$$; \
+	if cmp -s $@.$$$$ $@; then rm $@.$$$$; else mv $@.$$$$ $@; fi
 .PHONY: FORCE
 FORCE:
 
@@ -178,8 +178,10 @@ PYTEST = env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL PYTHONDONTWRITEBYTECODE=1 \
 	CPPFLAGS='$(CPPFLAGS)' CFLAGS='$(CFLAGS)' LDFLAGS='$(LDFLAGS)' \
 	/usr/bin/python3 -m pytest
 PYTEST_ARGS ?=
+# Most tests wait most of the time; a file stays with one worker.
+E2E_WORKERS ?= 3
 e2e: all ## the tests over real servers, processes and databases (PYTEST_ARGS='-k word' selects)
-	@$(PYTEST) tests/e2e -q $(PYTEST_ARGS)
+	@$(PYTEST) tests/e2e -q -n $(E2E_WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 examples: $(BUILD)/waybill ## are the configuration examples good?
 	@BUILD='$(BUILD)' tests/check_examples.sh

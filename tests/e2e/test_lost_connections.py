@@ -204,11 +204,14 @@ def lose_for_good(fixture: Fixture, loss: Loss) -> Requests:
     return others
 
 
-def check_after_absence(fixture: Fixture, loss: Loss) -> None:
+def check_after_absence(fixture: Fixture, loss: Loss, again: int = 0) -> None:
+    """AGAIN: how many attempts more may have been committed whose answer was lost."""
     state = fixture.check_state()
     assert state == fixture.reference, "\n".join(state.differences(fixture.reference))
     # The first event came twice.
-    assert sorted(fixture.database.times_received().values()) == sorted([2] + [loss.times] * len(OTHERS))
+    first, *others = sorted(fixture.database.times_received().values(), key=lambda times: abs(times - 2))
+    assert first == 2 and len(others) == len(OTHERS)
+    assert all(loss.times <= times <= loss.times + again for times in others), others
 
 
 @pytest.mark.parametrize("name", ABSENCES)
@@ -240,4 +243,4 @@ def test_a_connection_lost_and_a_spool_to_wait_in(lossy: Fixture, name: str) -> 
         finally:
             lossy.proxy.is_back()
         wait_until(lambda: sum(lossy.database.times_received().values()) >= 2 + loss.times * len(OTHERS), "the spool is drained")
-        check_after_absence(lossy, loss)
+        check_after_absence(lossy, loss, again=1)

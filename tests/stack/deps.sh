@@ -45,6 +45,7 @@ libcmocka-dev       pkg     cmocka
 python3             program python3
 python3-pytest      python  pytest
 python3-psycopg     python  psycopg
+python3-pytest-xdist  python  xdist
 slowhttptest        program slowhttptest
 strace              program strace
 systemd             program systemd-analyze
