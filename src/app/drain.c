@@ -168,8 +168,9 @@ enum drain_end drain_pass(struct drain *drain, struct err *err) {
     drain->drained = drain->left = drain->failed = 0;
     while (step == STEP_ON) {
         /* For one batch only, so that processes take turns. */
-        if (!spool_drain_begin(drain->spool)) {
-            return DRAIN_BUSY;
+        enum spool_drain turn = spool_drain_begin(drain->spool, err);
+        if (turn != SPOOL_DRAIN_TAKEN) {
+            return turn == SPOOL_DRAIN_HELD ? DRAIN_BUSY : DRAIN_FAILED;
         }
         step = drain_alone(drain, &place, err);
         spool_drain_end(drain->spool);

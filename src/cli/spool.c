@@ -23,13 +23,9 @@ static bool go_on(void *context, int64_t drained) {
 }
 
 /* Waits for the other process to finish, or to make room; false when it makes no progress. */
-static bool wait_for_other(struct spool *spool, int64_t *events, int64_t *since, struct err *err) {
-    struct spool_state state;
-    if (!spool_look(spool, &state, err)) {
-        return false;
-    }
-    if (state.events != *events) {
-        *events = state.events;
+static bool wait_for_other(int64_t events, int64_t *before, int64_t *since, struct err *err) {
+    if (events != *before) {
+        *before = events;
         *since = monotonic_ms();
     }
     if (monotonic_ms() - *since > PATIENCE_MS) {
@@ -39,19 +35,29 @@ static bool wait_for_other(struct spool *spool, int64_t *events, int64_t *since,
     return true;
 }
 
+/* Until a look finds nothing: a pass can end above an event that came meanwhile, for in an emptied
+ * file ids begin anew. */
 static bool drain_all(struct spool *spool, struct store *store, int64_t *drained, struct err *err) {
-    int64_t events = -1, since = monotonic_ms();
+    int64_t before = -1, since = monotonic_ms();
+    struct spool_state state;
     struct drain drain = {.spool = spool, .store = store, .go_on = go_on, .after = INT64_MIN};
-    enum drain_end end = DRAIN_BUSY;
-    while (end == DRAIN_BUSY) {
+    for (;;) {
         err_clear(err);
-        end = drain_pass(&drain, err);
-        *drained += drain.drained;
-        if (end == DRAIN_BUSY && !wait_for_other(spool, &events, &since, err)) {
+        if (!spool_look(spool, &state, err)) {
             return false;
         }
+        if (state.events == 0) {
+            return true;
+        }
+        enum drain_end end = drain_pass(&drain, err);
+        *drained += drain.drained;
+        if (end == DRAIN_BUSY && !wait_for_other(state.events, &before, &since, err)) {
+            return false;
+        }
+        if (end != DRAIN_BUSY && end != DRAIN_EMPTY) {
+            return err_set(err, ERR_DATABASE, "events stay in the spool");
+        }
     }
-    return end == DRAIN_EMPTY || err_set(err, ERR_DATABASE, "events stay in the spool");
 }
 
 static void show_text(const struct spool_state *state, int64_t max_bytes, int64_t drained,

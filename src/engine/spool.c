@@ -727,16 +727,22 @@ bool spool_check(struct spool *spool, struct err *err) {
 
 /* ---- draining ---- */
 
-bool spool_drain_begin(struct spool *spool) {
+enum spool_drain spool_drain_begin(struct spool *spool, struct err *err) {
     int fd = open_lock(spool, "drain.lock");
-    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        if (fd >= 0) {
-            close(fd);
-        }
-        return false;
+    if (fd < 0) {
+        fail_at(spool, "cannot open drain.lock", err);
+        return SPOOL_DRAIN_FAILED;
     }
-    spool->drain_fd = fd;
-    return true;
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+        spool->drain_fd = fd;
+        return SPOOL_DRAIN_TAKEN;
+    }
+    bool held = errno == EWOULDBLOCK;
+    if (!held) {
+        fail_at(spool, "cannot lock drain.lock", err);
+    }
+    close(fd);
+    return held ? SPOOL_DRAIN_HELD : SPOOL_DRAIN_FAILED;
 }
 
 void spool_drain_end(struct spool *spool) {

@@ -73,9 +73,12 @@ MUST_CHECK bool spool_look(struct spool *spool, struct spool_state *state, struc
 /* Writes and takes back: could an event be kept now? */
 MUST_CHECK bool spool_check(struct spool *spool, struct err *err);
 
-/* At most one process drains at a time: false when another does. Given back by spool_drain_end(),
+enum spool_drain { SPOOL_DRAIN_TAKEN, SPOOL_DRAIN_HELD, SPOOL_DRAIN_FAILED };
+
+/* At most one process drains at a time: HELD when another does. FAILED with ERR_SYSTEM where nobody
+ * can tell, as without the rights to the folder. What is taken is given back by spool_drain_end(),
  * and by the kernel when the process ends. One thread of a process drains. */
-MUST_CHECK bool spool_drain_begin(struct spool *spool);
+MUST_CHECK enum spool_drain spool_drain_begin(struct spool *spool, struct err *err);
 void spool_drain_end(struct spool *spool);
 
 #endif

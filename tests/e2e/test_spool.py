@@ -564,6 +564,7 @@ def test_damage(receiver: Receiver, damage: str) -> None:
 def test_the_command(receiver: Receiver) -> None:
     receiver.configure(database=True)
     assert receiver.waybill("spool").stdout == f"events  0\nbytes   0 of {1 << 30}\n"
+    assert receiver.waybill("spool", "--drain").stdout.startswith("drained 0\nevents  0\n")
     assert not receiver.spool.exists()
     empty = receiver.state()
     assert empty == {"events": 0, "oldest": None, "age_seconds": None, "bytes": 0, "max_bytes": 1 << 30}

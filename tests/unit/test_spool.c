@@ -230,6 +230,13 @@ static void test_a_batch_is_bounded(void **state) {
     spool_free(spool);
 }
 
+static enum spool_drain begin_drain(struct spool *spool) {
+    struct err err = ERR_INIT;
+    enum spool_drain result = spool_drain_begin(spool, &err);
+    assert_int_equal(err_is_set(&err), result == SPOOL_DRAIN_FAILED);
+    return result;
+}
+
 static mode_t modes;
 
 static void add_mode(const char *path) {
@@ -244,7 +251,7 @@ static void test_for_nobody_else(void **state) {
     struct stat found;
     mode_t before = umask(0);
     must_append(spool, 0, 1, 100);
-    assert_true(spool_drain_begin(spool));
+    assert_int_equal(begin_drain(spool), SPOOL_DRAIN_TAKEN);
     umask(before);
     assert_int_equal(stat(world->folder, &found), 0);
     assert_int_equal(found.st_mode & 0777, 0700);
@@ -316,14 +323,29 @@ static void test_several_use_it(void **state) {
     assert_int_equal(must_read(one, 100, NULL), 3);
     must_remove(other, 2);
     assert_int_equal(must_read(one, 100, NULL), 1);
-    assert_true(spool_drain_begin(one));
-    assert_false(spool_drain_begin(other));
+    assert_int_equal(begin_drain(one), SPOOL_DRAIN_TAKEN);
+    assert_int_equal(begin_drain(other), SPOOL_DRAIN_HELD);
     spool_drain_end(one);
-    assert_true(spool_drain_begin(other));
-    assert_false(spool_drain_begin(one));
+    assert_int_equal(begin_drain(other), SPOOL_DRAIN_TAKEN);
+    assert_int_equal(begin_drain(one), SPOOL_DRAIN_HELD);
     spool_free(other); /* as when a process ends */
-    assert_true(spool_drain_begin(one));
+    assert_int_equal(begin_drain(one), SPOOL_DRAIN_TAKEN);
     spool_free(one);
+}
+
+/* A lock that cannot be opened is nobody else's. */
+static void test_a_drain_that_cannot_begin(void **state) {
+    struct world *world = *state;
+    struct spool *spool = open_spool(world, ROOM);
+    char path[128];
+    assert_int_equal(begin_drain(spool), SPOOL_DRAIN_FAILED); /* no folder */
+    must_append(spool, 0, 1, 100);
+    (void)snprintf(path, sizeof(path), "%s/drain.lock", world->folder);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_int_equal(begin_drain(spool), SPOOL_DRAIN_FAILED);
+    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(begin_drain(spool), SPOOL_DRAIN_TAKEN);
+    spool_free(spool);
 }
 
 /* What was personal is not in the files any more. */
@@ -566,6 +588,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_too_small_for_anything, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_check_leaves_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_several_use_it, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_drain_that_cannot_begin, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_emptied_it_forgets, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_damage, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_killed_process, set_up, tear_down),
