@@ -137,6 +137,10 @@ struct slice sqlite_bytes(const struct sqlite_statement *statement, int column) 
     return data != NULL && len > 0 ? (struct slice){data, (size_t)len} : SLICE_EMPTY;
 }
 
+bool sqlite_lacked_memory(const struct sqlite_statement *statement) {
+    return (sqlite3_errcode(sqlite3_db_handle(statement->handle)) & 0xff) == SQLITE_NOMEM;
+}
+
 int64_t sqlite_changes(const struct sqlite *db) {
     return sqlite3_changes64(db->handle);
 }

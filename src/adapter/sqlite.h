@@ -39,9 +39,11 @@ enum sqlite_result { SQLITE_A_ROW, SQLITE_NO_MORE, SQLITE_FAILED };
 MUST_CHECK enum sqlite_result sqlite_step(struct sqlite_statement *statement, struct err *err);
 /* For the next run, with its parameters forgotten. */
 void sqlite_reset(struct sqlite_statement *statement);
-/* Columns count from 0. Bytes are valid until the next step. */
+/* Columns count from 0. Bytes are valid until the next step. Without memory they are empty. */
 int64_t sqlite_integer(const struct sqlite_statement *statement, int column);
 struct slice sqlite_bytes(const struct sqlite_statement *statement, int column);
+/* Whether memory lacked for a column of the row at hand. */
+bool sqlite_lacked_memory(const struct sqlite_statement *statement);
 
 /* How many rows the last statement changed. */
 int64_t sqlite_changes(const struct sqlite *db);

@@ -298,8 +298,12 @@ static struct slice digest_slice(const uint8_t digest[SHA256_LEN]) {
     return (struct slice){(const char *)digest, SHA256_LEN};
 }
 
-/* The row at hand, in SQLite's memory. False when it is not what was written. */
-static bool take_row(const struct sqlite_statement *row, struct spool_event *event) {
+enum row { ROW_WHOLE, ROW_DAMAGED, ROW_UNKNOWN };
+
+/* The row at hand, in SQLite's memory. Damaged when it is not what was written; unknown, with
+ * ERR_MEMORY, when there is no memory to tell. */
+static enum row take_row(const struct sqlite_statement *row, struct spool_event *event,
+                         struct err *err) {
     *event = (struct spool_event){
         .id = sqlite_integer(row, 0),
         .received_at = sqlite_integer(row, 1),
@@ -309,8 +313,12 @@ static bool take_row(const struct sqlite_statement *row, struct spool_event *eve
         .headers = sqlite_bytes(row, 5),
         .body = sqlite_bytes(row, 6),
     };
-    return digest_of(event, event->digest) &&
-           slice_eq(sqlite_bytes(row, 7), digest_slice(event->digest));
+    struct slice digest = sqlite_bytes(row, 7);
+    if (sqlite_lacked_memory(row) || !digest_of(event, event->digest)) {
+        err_set(err, ERR_MEMORY, "no memory to read an event");
+        return ROW_UNKNOWN;
+    }
+    return slice_eq(digest, digest_slice(event->digest)) ? ROW_WHOLE : ROW_DAMAGED;
 }
 
 static bool insert(struct sqlite *db, const struct spool_event *events, size_t count,
@@ -413,10 +421,10 @@ static bool walk(struct salvage *salvage, const char *sql, struct err *err) {
     }
     sqlite_bind_integer(row, 1, salvage->last);
     while (ok && sqlite_step(row, &damage) == SQLITE_A_ROW) {
-        bool whole = take_row(row, &event);
+        enum row found = take_row(row, &event, err);
         salvage->last = event.id > salvage->last ? event.id : salvage->last;
-        salvage->unreadable += !whole;
-        ok = !whole || keep(salvage, &event, err);
+        salvage->unreadable += found == ROW_DAMAGED;
+        ok = found == ROW_DAMAGED || (found == ROW_WHOLE && keep(salvage, &event, err));
     }
     sqlite_finalize(row);
     return ok && flush(salvage, err);
@@ -612,8 +620,11 @@ static bool read_rows(struct sqlite_statement *row, struct reading *reading, str
         if (result != SQLITE_A_ROW) {
             return result == SQLITE_NO_MORE;
         }
-        if (!take_row(row, event)) {
-            return err_set(err, ERR_INPUT, "an event is not what was written");
+        enum row found = take_row(row, event, err);
+        if (found != ROW_WHOLE) {
+            /* What memory lacked for is not damaged: the error is set. */
+            return found == ROW_DAMAGED &&
+                   err_set(err, ERR_INPUT, "an event is not what was written");
         }
         bytes += event->body.len;
         if (reading->count > 0 && bytes > reading->max_bytes) {

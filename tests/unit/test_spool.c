@@ -11,6 +11,8 @@
 #include <cmocka.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <openssl/crypto.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -500,6 +502,58 @@ static void test_a_killed_process(void **state) {
     }
 }
 
+/* ---- memory ---- */
+
+static bool no_memory; /* for OpenSSL */
+
+static void *crypto_malloc(size_t len, const char *file, int line) {
+    (void)file;
+    (void)line;
+    return no_memory ? NULL : malloc(len);
+}
+
+static void *crypto_realloc(void *old, size_t len, const char *file, int line) {
+    (void)file;
+    (void)line;
+    return no_memory ? NULL : realloc(old, len);
+}
+
+static void crypto_free(void *old, const char *file, int line) {
+    (void)file;
+    (void)line;
+    free(old);
+}
+
+/* In a thread of its own: it needs memory to hash. */
+static void *read_without_memory(void *argument) {
+    struct spool_event event;
+    struct arena *arena = arena_new(ROOM);
+    struct err err = ERR_INIT;
+    size_t count = 0;
+    no_memory = true;
+    bool ok = spool_read(argument, INT64_MIN, 1, ROOM, arena, &event, &count, &err);
+    no_memory = false;
+    arena_free(arena);
+    static enum err_kind kind;
+    kind = err.kind;
+    return ok ? NULL : &kind;
+}
+
+/* An event for which memory lacks is not damaged. */
+static void test_no_memory_is_no_damage(void **state) {
+    struct spool *spool = open_spool(*state, ROOM);
+    pthread_t thread;
+    void *kind = NULL;
+    must_append(spool, 0, 3, 900);
+    assert_int_equal(pthread_create(&thread, NULL, read_without_memory, spool), 0);
+    assert_int_equal(pthread_join(thread, &kind), 0);
+    assert_non_null(kind);
+    assert_int_equal(*(enum err_kind *)kind, ERR_MEMORY);
+    assert_int_equal(for_files(*state, "damaged-", nothing), 0);
+    assert_int_equal(must_read(spool, 900, NULL), 3);
+    spool_free(spool);
+}
+
 /* Whoever has the damaged file open goes on in the new one. */
 static void test_damage_is_seen_by_all(void **state) {
     struct world *world = *state;
@@ -579,6 +633,9 @@ static void test_no_folder_can_be_made(void **state) {
 }
 
 int main(void) {
+    if (CRYPTO_set_mem_functions(crypto_malloc, crypto_realloc, crypto_free) != 1) {
+        return 1;
+    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_nothing_is_there, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_in_and_out, set_up, tear_down),
@@ -591,6 +648,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_a_drain_that_cannot_begin, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_emptied_it_forgets, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_damage, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_no_memory_is_no_damage, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_killed_process, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_damage_is_seen_by_all, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_removing_is_by_content, set_up, tear_down),
