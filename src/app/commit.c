@@ -2,6 +2,8 @@
 
 #include "app/responder.h"
 
+#include <stdio.h>
+
 /* A delivery whose changes the database refuses is kept all the same: its bytes go to quarantine.
  */
 static enum batch_result quarantine_refused(struct store *store, struct delivery *delivery,
@@ -18,7 +20,12 @@ static enum batch_result quarantine_refused(struct store *store, struct delivery
         err_set(err, ERR_MEMORY, "out of memory");
         return BATCH_FAILED;
     }
-    return store_ingest(store, &delivery, 1, err) == STORE_OK ? BATCH_DONE : BATCH_FAILED;
+    enum store_result result = store_ingest(store, &delivery, 1, err);
+    if (result == STORE_REFUSED) {
+        /* It goes into the log, and may quote what was sent; the SQLSTATE does not. */
+        (void)snprintf(err->message, sizeof(err->message), "refused even as quarantined");
+    }
+    return result == STORE_OK ? BATCH_DONE : BATCH_FAILED;
 }
 
 enum batch_result commit_deliveries(struct store *store, struct delivery *const *deliveries,

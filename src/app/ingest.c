@@ -15,6 +15,8 @@
 /* With a spool, what the database has not committed after this time goes there: soon enough for the
  * answer, whatever a committer hangs in. */
 #define SPOOL_AFTER_MS 3000
+/* How long a spool that took something is taken to take more, by readyz. */
+#define SPOOL_WORKS_MS 1000
 
 struct ingest {
     const struct settings *settings;
@@ -24,6 +26,8 @@ struct ingest {
     struct batch *shelter; /* the queue in front of it */
     struct watch *watch;   /* over what the database has in hand */
     struct drainer *drainer;
+    /* The spool's committer's: until when what is known of the spool holds. */
+    int64_t spool_works_until_ms;
     atomic_bool down; /* the database: events go to the spool at once, until the drainer gets one
                          through */
 };
@@ -330,8 +334,7 @@ static void overdue(void *context, struct watched *watched) {
 }
 
 static void *open_spool(void *context) {
-    struct ingest *ingest = context;
-    return ingest->spool;
+    return context;
 }
 
 static void close_spool(void *state) {
@@ -342,26 +345,64 @@ static void tell_of_spool(const char *text) {
     log_text(LOG_ERROR, text, SLICE_EMPTY);
 }
 
-/* What waits, and, while the database is away, can an event be kept? */
-static void look_at_spool(struct spool *spool, struct job *job) {
+/* Can an event be kept? That costs an fsync, so what was seen holds for a while. */
+static bool spool_works(struct ingest *ingest, struct err *err) {
+    if (monotonic_ms() >= ingest->spool_works_until_ms) {
+        if (!spool_check(ingest->spool, err)) {
+            return false;
+        }
+        ingest->spool_works_until_ms = monotonic_ms() + SPOOL_WORKS_MS;
+    }
+    return true;
+}
+
+/* What waits, and, while the database is away, can an event be kept? Asked once for the PROBES
+ * among the jobs, and after their events: anybody may send probes. */
+static void look_at_spool(struct ingest *ingest, struct batch_job **jobs, size_t count) {
     struct err err = ERR_INIT;
-    job->spool_works = (job->database_works || spool_check(spool, &err)) &&
-                       spool_look(spool, &job->spool_state, &err);
-    if (!job->spool_works) {
+    struct spool_state state;
+    bool looked = spool_look(ingest->spool, &state, &err), asked = false, works = false;
+    for (size_t i = 0; i < count; i++) {
+        struct job *job = JOB_OF(jobs[i], spooled);
+        if (!job->is_probe) {
+            continue;
+        }
+        if (looked && !job->database_works && !asked) {
+            works = spool_works(ingest, &err);
+            asked = true;
+        }
+        job->spool_state = state;
+        job->spool_works = looked && (job->database_works || works);
+    }
+    if (err_is_set(&err)) {
         log_text(LOG_ERROR, "the spool cannot be used", slice_from_cstr(err.message));
     }
 }
 
-static enum batch_result run_spool(void *state, struct batch_job **jobs, size_t count) {
-    struct spool *spool = state;
-    struct spool_event events[LIMIT_BATCH_JOBS];
+static enum batch_result append_events(struct ingest *ingest, const struct spool_event *events,
+                                       size_t count) {
     struct err err = ERR_INIT;
-    size_t event_count = 0;
+    if (spool_append(ingest->spool, events, count, &err)) {
+        ingest->spool_works_until_ms = monotonic_ms() + SPOOL_WORKS_MS;
+        return BATCH_DONE;
+    }
+    ingest->spool_works_until_ms = 0;
+    if (err.kind == ERR_MEMORY && count > 1) {
+        return BATCH_REFUSED; /* full: a smaller one may fit */
+    }
+    log_text(LOG_ERROR, "an event cannot be spooled", slice_from_cstr(err.message));
+    return BATCH_FAILED;
+}
+
+static enum batch_result run_spool(void *state, struct batch_job **jobs, size_t count) {
+    struct ingest *ingest = state;
+    struct spool_event events[LIMIT_BATCH_JOBS];
+    size_t event_count = 0, probe_count = 0;
     for (size_t i = 0; i < count; i++) {
         struct job *job = JOB_OF(jobs[i], spooled);
         const struct delivery *delivery = &job->delivery;
         if (job->is_probe) {
-            look_at_spool(spool, job);
+            probe_count++;
         } else if (!atomic_load(&job->answered)) {
             events[event_count++] = (struct spool_event){
                 .received_at = delivery->received_at,
@@ -373,14 +414,12 @@ static enum batch_result run_spool(void *state, struct batch_job **jobs, size_t 
             };
         }
     }
-    if (event_count == 0 || spool_append(spool, events, event_count, &err)) {
-        return BATCH_DONE;
+    enum batch_result result =
+        event_count > 0 ? append_events(ingest, events, event_count) : BATCH_DONE;
+    if (probe_count > 0 && result != BATCH_REFUSED) {
+        look_at_spool(ingest, jobs, count);
     }
-    if (err.kind == ERR_MEMORY && event_count > 1) {
-        return BATCH_REFUSED; /* full: a smaller one may fit */
-    }
-    log_text(LOG_ERROR, "an event cannot be spooled", slice_from_cstr(err.message));
-    return BATCH_FAILED;
+    return result;
 }
 
 /* readyz: degraded while events wait, or would have to, or while nobody can tell. */

@@ -9,17 +9,23 @@
 #include "base/log.h"
 #include "engine/batch.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* The shape of the documents: part of every ETag, so that a client's copy ends with the release
  * that changes it. */
 #define DOCUMENT_FORMAT 1
+/* How long what readyz has seen of the spool holds. */
+#define LOOK_AGAIN_MS 1000
 
 struct query {
     const struct settings *settings;
     struct batch *batch;
     struct spool *spool; /* to see whether events wait; NULL: none is configured */
+    pthread_mutex_t spool_lock;
+    struct spool_state seen; /* of the spool; no events where nothing was to be seen */
+    int64_t look_again_ms;
 };
 
 enum job_kind { JOB_PROBE, JOB_DOCUMENT, JOB_SEARCH };
@@ -394,15 +400,30 @@ static enum batch_result run(void *state, struct batch_job **batch_jobs, size_t 
     return BATCH_DONE;
 }
 
+/* Whether events wait, and which. Anybody may send probes, so that is looked at once a second. */
+static bool events_wait(struct query *query, struct spool_state *state) {
+    struct err err = ERR_INIT;
+    if (query->spool == NULL) {
+        return false;
+    }
+    pthread_mutex_lock(&query->spool_lock);
+    if (monotonic_ms() >= query->look_again_ms) {
+        /* Where this process may not look, webhook.fcgi's readyz tells. */
+        if (!spool_look(query->spool, &query->seen, &err)) {
+            query->seen.events = 0;
+        }
+        query->look_again_ms = monotonic_ms() + LOOK_AGAIN_MS;
+    }
+    *state = query->seen;
+    pthread_mutex_unlock(&query->spool_lock);
+    return state->events > 0;
+}
+
 /* readyz: degraded while events wait, for what is shown is behind them; without the database there
  * is nothing to show. */
 static void finish_probe(struct job *job, enum store_result result) {
-    struct spool *spool = job->query->spool;
     struct spool_state state = {.events = 0};
-    struct err err = ERR_INIT;
-    /* Where this process may not look, webhook.fcgi's readyz tells. */
-    bool waits =
-        result == STORE_OK && spool != NULL && spool_look(spool, &state, &err) && state.events > 0;
+    bool waits = result == STORE_OK && events_wait(job->query, &state);
     begin_anew(job);
     make_readyz(&job->answer, result, &job->health, waits ? &state : NULL, job->client != NULL);
     finish(job, SLICE_OF("readyz"));
@@ -653,6 +674,7 @@ struct query *query_new(const struct settings *settings, struct err *err) {
         return NULL;
     }
     query->settings = settings;
+    pthread_mutex_init(&query->spool_lock, NULL);
     if (settings->spool.len > 0) {
         query->spool = spool_new(settings->spool.data, settings->spool_max, tell_of_spool);
     }
@@ -681,6 +703,7 @@ void query_free(struct query *query) {
     if (query != NULL) {
         batch_free(query->batch);
         spool_free(query->spool);
+        pthread_mutex_destroy(&query->spool_lock);
         free(query);
     }
 }

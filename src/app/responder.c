@@ -189,7 +189,7 @@ static void put_spool(struct json_writer *writer, const struct spool_state *spoo
     json_end_object(writer);
 }
 
-/* 200, with the status as its only content so far; ended by end_probe(). */
+/* 200, with the status as its only content so far; the caller ends it. */
 static void begin_probe(struct http_answer *answer, struct json_writer *writer,
                         struct slice status) {
     answer->status = 200;
