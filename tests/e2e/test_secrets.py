@@ -202,7 +202,8 @@ def test_the_unit_keeps_its_promises(name: str) -> None:
     """Options that systemd's own reckoning would let pass."""
     expected = {
         "CapabilityBoundingSet": [""], "NoNewPrivileges": ["yes"], "ProtectSystem": ["strict"], "LimitCORE": ["0"], "UMask": ["0077"],
-        "User": ["waybill"], "StateDirectory": ["waybill"] if name == "webhook" else [], "ReadWritePaths": [], "AmbientCapabilities": [],
+        "User": ["waybill"], "StateDirectory": ["waybill"] if name == "webhook" else [],
+        "ReadWritePaths": ["-/var/lib/waybill"] if name == "status" else [], "AmbientCapabilities": [],
         "Restart": ["always"], "StartLimitIntervalSec": ["0"],
     }
     assert {option: unit_option(name, option) for option in expected} == expected
