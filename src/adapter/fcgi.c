@@ -61,7 +61,7 @@ struct server {
     atomic_size_t waiting;     /* workers that wait for a peer: to send, or to take, bytes */
     atomic_size_t connections; /* open, of which */
     atomic_size_t idle;        /* kept between requests */
-    atomic_bool accept_again;  /* descriptors or memory were short */
+    atomic_bool accept_again;  /* accept() failed, and more may wait in the queue */
     atomic_bool stopping;      /* no connection is kept any more */
     atomic_bool closed;        /* no request is begun any more */
 
@@ -414,10 +414,12 @@ static struct connection *accept_one(struct server *server) {
             if (connection != NULL) {
                 return connection;
             }
-        } else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-            atomic_store(&server->accept_again, true);
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             return NULL;
         } else if (errno != EINTR && errno != ECONNABORTED) {
+            /* Descriptors or memory are short, or the network's fault: the queue may hold more, and
+             * no edge tells of those. */
+            atomic_store(&server->accept_again, true);
             return NULL;
         }
     }
@@ -575,11 +577,19 @@ void fcgi_block_signals(void) {
     pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
+static void accept_queue(struct server *server) {
+    struct connection *connection = accept_all(server);
+    if (connection != NULL && !watch(connection)) {
+        close_connection(connection);
+    }
+}
+
 /* Once a tick: deadlines, and more workers while all of them wait for slow peers. */
 static void tick(struct server *server) {
     answer_late(server);
-    if (atomic_exchange(&server->accept_again, false)) {
-        watch_listener(server, EPOLL_CTL_MOD); /* the event comes again */
+    if (atomic_exchange(&server->accept_again, false) && !watch_listener(server, EPOLL_CTL_MOD)) {
+        /* The event does not come again: at the end the listener is not in the set any more. */
+        accept_queue(server);
     }
     size_t limit = server->options.max_in_flight + WORKERS_AT_START;
     if (atomic_load(&server->waiting) >= server->workers && server->workers < limit) {
@@ -606,10 +616,7 @@ static void run_until_signal(struct server *server, int signal_fd) {
 /* Who stood in the queue when the end came is still served. */
 static void stop_accepting(struct server *server) {
     epoll_ctl(server->epoll_fd, EPOLL_CTL_DEL, server->options.listen_fd, NULL);
-    struct connection *connection = accept_all(server);
-    if (connection != NULL && !watch(connection)) {
-        close_connection(connection);
-    }
+    accept_queue(server);
 }
 
 /* Waits until no request is in hand; connections that never said anything get a little time to do
@@ -619,7 +626,8 @@ static bool run_to_end(struct server *server) {
     for (;;) {
         int64_t waited = monotonic_ms() - begin;
         size_t silent = atomic_load(&server->connections) - atomic_load(&server->idle);
-        if (silent == 0 || waited > STOP_GRACE_MS) {
+        bool all_seen = silent == 0 && !atomic_load(&server->accept_again);
+        if (all_seen || waited > STOP_GRACE_MS) {
             atomic_store(&server->closed, true);
         }
         if (atomic_load(&server->closed) && atomic_load(&server->in_flight) == 0) {
