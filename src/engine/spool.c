@@ -4,6 +4,7 @@
 #include "base/limits.h"
 #include "base/timestamp.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -20,6 +21,10 @@
 /* For others to let go of the file. */
 #define BUSY_MS 800
 #define PAGE_BYTES 4096
+/* What is moved aside has this name until all that can be read of it was copied. */
+#define SALVAGE "salvage-"
+#define SALVAGE_NAME_MAX 64
+#define SALVAGE_AGAIN_MS 10000
 /* Events that move from a damaged file in one transaction. */
 #define SALVAGED_AT_ONCE 256
 
@@ -34,6 +39,7 @@ struct spool {
     struct sqlite *db;    /* NULL: not open */
     struct stat opened;   /* which file that is */
     int room_fd, drain_fd;
+    int64_t salvage_at_ms; /* when to look for what another process has not salvaged to its end */
 };
 
 struct spool *spool_new(const char *folder, size_t max_bytes, void (*told)(const char *text)) {
@@ -439,6 +445,15 @@ static bool salvage_all(struct salvage *salvage, struct err *err) {
             walk(salvage, "SELECT " COLUMNS " FROM event WHERE id > ? ORDER BY id DESC", err));
 }
 
+/* Before it begins: it may take long, or end with the process. */
+static void tell_of_salvage(const struct spool *spool, const char *name) {
+    char text[PATH_MAX + 128];
+    (void)snprintf(text, sizeof(text),
+                   "the spool's file is damaged: what can be read of %s/%s is copied",
+                   spool->folder, name);
+    spool->told(text);
+}
+
 /* SALVAGE NULL: there is no new file. */
 static void tell_of_damage(const struct spool *spool, const char *aside,
                            const struct salvage *salvage, const struct err *err) {
@@ -455,14 +470,41 @@ static void tell_of_damage(const struct spool *spool, const char *aside,
     spool->told(text);
 }
 
-/* Of an empty file SQLite would delete the -wal: it stays for somebody to look at. */
-static bool salvage_from(struct spool *spool, const char *aside, bool try, struct err *err) {
+/* Renames a file, its -wal first: a crash in between leaves an older state of the file, never a
+ * -wal that a new file would take for its own. */
+static bool rename_file(const struct spool *spool, const char *name, const char *new_name,
+                        struct err *err) {
+    struct path from = path_of(spool, name), to = path_of(spool, new_name), side, to_side;
+    if ((size_t)snprintf(side.text, sizeof(side.text), "%s-wal", from.text) >= sizeof(side.text) ||
+        (size_t)snprintf(to_side.text, sizeof(to_side.text), "%s-wal", to.text) >=
+            sizeof(to_side.text)) {
+        return err_set(err, ERR_SYSTEM, "spool %s: the path is too long", spool->folder);
+    }
+    if ((rename(side.text, to_side.text) != 0 && errno != ENOENT) ||
+        rename(from.text, to.text) != 0) {
+        return fail_at(spool, "cannot move a damaged file aside", err);
+    }
+    (void)snprintf(side.text, sizeof(side.text), "%.*s-shm", (int)sizeof(side.text) - 8, from.text);
+    (void)unlink(side.text);
+    sync_folder(spool->folder);
+    return true;
+}
+
+/* Copies what can be read of the file salvage-… into the open one, and names it damaged-… then. A
+ * process that is killed meanwhile leaves the name to the next one, which begins anew: what was
+ * copied twice is a duplicate in the database. */
+static bool salvage_from(struct spool *spool, const char *name, struct err *err) {
+    char aside[SALVAGE_NAME_MAX];
     struct err why = ERR_INIT;
-    struct path path = path_of(spool, aside);
+    struct path path = path_of(spool, name);
+    struct stat found;
+    /* Of an empty file SQLite would delete the -wal: it stays for somebody to look at. */
+    bool try = stat(path.text, &found) == 0 && found.st_size > 0;
     struct salvage *salvage = calloc(1, sizeof(*salvage));
     if (salvage == NULL) {
         return err_set(err, ERR_MEMORY, "out of memory");
     }
+    (void)snprintf(aside, sizeof(aside), "damaged-%s", name + strlen(SALVAGE));
     salvage->to = spool->db;
     salvage->last = INT64_MIN;
     salvage->from = try ? sqlite_open(path.text, BUSY_MS, &why) : NULL;
@@ -470,32 +512,12 @@ static bool salvage_from(struct spool *spool, const char *aside, bool try, struc
         bool all = salvage_all(salvage, &why);
         (void)all; /* WHY says it */
     }
-    tell_of_damage(spool, aside, salvage, &why);
     sqlite_close(salvage->from);
+    bool ok = rename_file(spool, name, aside, err);
+    tell_of_damage(spool, ok ? aside : name, salvage, &why);
     arena_free(salvage->arena);
     free(salvage);
-    return true;
-}
-
-/* The file, its -wal first: a crash in between leaves an older state of the file, never a -wal that
- * a new file would take for its own. */
-static bool rename_aside(const struct spool *spool, const char *aside, struct err *err) {
-    struct path from = path_of(spool, FILE_NAME "-wal"), to = path_of(spool, aside);
-    struct path shm = path_of(spool, FILE_NAME "-shm"), to_wal;
-    if ((size_t)snprintf(to_wal.text, sizeof(to_wal.text), "%s-wal", to.text) >=
-        sizeof(to_wal.text)) {
-        return err_set(err, ERR_SYSTEM, "spool %s: the path is too long", spool->folder);
-    }
-    if (rename(from.text, to_wal.text) != 0 && errno != ENOENT) {
-        return fail_at(spool, "cannot move a damaged file aside", err);
-    }
-    from = path_of(spool, FILE_NAME);
-    if (rename(from.text, to.text) != 0) {
-        return fail_at(spool, "cannot move a damaged file aside", err);
-    }
-    (void)unlink(shm.text);
-    sync_folder(spool->folder);
-    return true;
+    return ok;
 }
 
 /* A name that nobody has: the time, and a number where that is not enough. */
@@ -505,8 +527,11 @@ static bool name_aside(const struct spool *spool, char *name, size_t room, struc
     timestamp_format(timestamp_now(), time);
     for (int number = 0; number < 1000; number++) {
         (void)snprintf(name, room, "damaged-%.19sZ-%d.sqlite3", time, number);
+        struct path done = path_of(spool, name);
+        (void)snprintf(name, room, SALVAGE "%.19sZ-%d.sqlite3", time, number);
         struct path path = path_of(spool, name);
-        if (stat(path.text, &found) != 0 && errno == ENOENT) {
+        if (stat(done.text, &found) != 0 && errno == ENOENT && stat(path.text, &found) != 0 &&
+            errno == ENOENT) {
             return true;
         }
     }
@@ -515,19 +540,63 @@ static bool name_aside(const struct spool *spool, char *name, size_t room, struc
 
 /* Alone in the room. Somebody else may have been quicker: then there is nothing to do. */
 static bool replace_file(struct spool *spool, struct err *err) {
-    char aside[64];
+    char name[SALVAGE_NAME_MAX];
     struct stat found;
     if (!find_file(spool, &found) || !is_opened(spool, &found)) {
         return true;
     }
-    if (!name_aside(spool, aside, sizeof(aside), err) || !rename_aside(spool, aside, err)) {
+    if (!name_aside(spool, name, sizeof(name), err) || !rename_file(spool, FILE_NAME, name, err)) {
         return false;
     }
+    spool->salvage_at_ms = monotonic_ms() + SALVAGE_AGAIN_MS;
     if (!begin_file(spool, err)) {
-        tell_of_damage(spool, aside, NULL, err);
+        tell_of_damage(spool, name, NULL, err);
         return false;
     }
-    return salvage_from(spool, aside, found.st_size > 0, err);
+    tell_of_salvage(spool, name);
+    return salvage_from(spool, name, err);
+}
+
+/* A file that was not salvaged to its end. */
+static bool find_salvage(const struct spool *spool, char name[SALVAGE_NAME_MAX]) {
+    static const char end[] = ".sqlite3";
+    DIR *folder = opendir(spool->folder);
+    bool found = false;
+    const struct dirent *entry = folder != NULL ? readdir(folder) : NULL;
+    for (; entry != NULL && !found; entry = readdir(folder)) {
+        size_t len = strlen(entry->d_name);
+        found = len < SALVAGE_NAME_MAX && len > strlen(SALVAGE) + strlen(end) &&
+                memcmp(entry->d_name, SALVAGE, strlen(SALVAGE)) == 0 &&
+                strcmp(entry->d_name + len - strlen(end), end) == 0;
+        if (found) {
+            memcpy(name, entry->d_name, len + 1);
+        }
+    }
+    if (folder != NULL) {
+        closedir(folder);
+    }
+    return found;
+}
+
+/* Goes on where another process was killed while it salvaged, or could not begin a new file. What
+ * cannot be done now is tried again later, and is in nobody's way. */
+static void finish_salvage(struct spool *spool) {
+    char name[SALVAGE_NAME_MAX];
+    struct err err = ERR_INIT;
+    bool ok = true;
+    if (monotonic_ms() < spool->salvage_at_ms) {
+        return;
+    }
+    while (ok && find_salvage(spool, name)) {
+        /* Alone: so nobody salvages it now. */
+        ok = enter(spool, LOCK_EX, &err) && open_file(spool, true, true, &err);
+        if (ok && find_salvage(spool, name)) {
+            tell_of_salvage(spool, name);
+            ok = salvage_from(spool, name, &err);
+        }
+        leave(spool);
+    }
+    spool->salvage_at_ms = monotonic_ms() + SALVAGE_AGAIN_MS;
 }
 
 static bool set_aside(struct spool *spool, struct err *err) {
@@ -564,6 +633,7 @@ static bool use_once(struct spool *spool, bool create, work_fn *work, void *cont
  * replaced and WORK runs once more. */
 static bool use(struct spool *spool, bool create, work_fn *work, void *context, struct err *err) {
     pthread_mutex_lock(&spool->lock);
+    finish_salvage(spool);
     bool ok = use_once(spool, create, work, context, err);
     if (!ok && err->kind == ERR_INPUT) {
         err_clear(err);

@@ -10,6 +10,7 @@
  *   room.lock             held shared while a process uses the file, alone while it replaces it
  *   drain.lock            held by the one process that drains
  *   damaged-TIME.sqlite3  a file that was found damaged, as it was
+ *   salvage-TIME.sqlite3  the same, as long as its events are copied; any process finishes that
  *
  * A damaged or truncated file is moved aside, a new one is begun, and every event that can still be
  * read whole (each carries a SHA-256) goes into it.

@@ -502,6 +502,38 @@ static void test_a_killed_process(void **state) {
     }
 }
 
+static void die(const char *text) {
+    (void)text;
+    _exit(0);
+}
+
+/* Whoever is killed while it copies the events of a damaged file leaves them to the next one. */
+static void test_killed_while_salvaging(void **state) {
+    struct world *world = *state;
+    struct spool *spool = open_spool(world, ROOM);
+    must_append(spool, 0, MANY, 900);
+    spool_free(spool);
+    assert_int_equal(for_files(world, "events.sqlite3", change_letter), 1);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        /* It is told before the first event is copied. */
+        (void)must_read(spool_new(world->folder, ROOM, die), 900, NULL);
+        _exit(1);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(for_files(world, "damaged-", nothing), 0);
+    spool = open_spool(world, ROOM);
+    assert_int_equal(must_look(spool).events, MANY - 1);
+    assert_int_equal(must_read(spool, 900, NULL), MANY - 1);
+    assert_non_null(strstr(told, "damaged-"));
+    assert_int_equal(for_files(world, "damaged-", nothing), 1);
+    assert_int_equal(for_files(world, "salvage-", nothing), 0);
+    spool_free(spool);
+}
+
 /* ---- memory ---- */
 
 static bool no_memory; /* for OpenSSL */
@@ -648,6 +680,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_a_drain_that_cannot_begin, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_emptied_it_forgets, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_damage, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_killed_while_salvaging, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_memory_is_no_damage, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_killed_process, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_damage_is_seen_by_all, set_up, tear_down),
