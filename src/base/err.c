@@ -13,6 +13,15 @@ void err_clear(struct err *err) {
     *err = (struct err)ERR_INIT;
 }
 
+/* What is quoted from outside must not begin a line of its own, nor speak to a terminal. */
+static void make_printable(char *text) {
+    for (; *text != '\0'; text++) {
+        if ((unsigned char)*text < ' ' || *text == 0x7f) {
+            *text = ' ';
+        }
+    }
+}
+
 /* Returns how much of the message is written; a longer one is cut. */
 static size_t set(struct err *err, enum err_kind kind, const char *format, va_list args) {
     int len = vsnprintf(err->message, sizeof(err->message), format, args);
@@ -22,6 +31,7 @@ static size_t set(struct err *err, enum err_kind kind, const char *format, va_li
         err->message[0] = '\0';
         return 0;
     }
+    make_printable(err->message);
     return (size_t)len < sizeof(err->message) ? (size_t)len : sizeof(err->message) - 1;
 }
 

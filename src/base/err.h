@@ -25,8 +25,8 @@ enum err_kind {
 
 struct err {
     enum err_kind kind;
-    char sqlstate[6]; /* five characters and NUL, or empty */
-    char message[512];
+    char sqlstate[6];  /* five characters and NUL, or empty */
+    char message[512]; /* one line: control characters have become spaces */
 };
 
 #define ERR_INIT                                                                                   \

@@ -40,7 +40,7 @@ static void dump_date(struct json_writer *w, const char *key, int32_t days) {
     char text[TIMESTAMP_TEXT];
     if (days == DATE_NONE)
         return;
-    timestamp_format(days * 86400 * TIMESTAMP_SECOND, text);
+    timestamp_format((int64_t)days * 86400 * TIMESTAMP_SECOND, text);
     json_put_text(w, key, (struct slice){text, strlen("YYYY-MM-DD")});
 }
 

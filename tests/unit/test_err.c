@@ -57,11 +57,20 @@ static void test_long(void **state) {
     }
 }
 
+static void test_one_line(void **state) {
+    (void)state;
+    struct err err = ERR_INIT;
+
+    assert_false(err_set(&err, ERR_CONFIG, "%s", "a\nb\tc\x1b[31md\x7f\xc3\xa9"));
+    assert_string_equal(err.message, "a b c [31md \xc3\xa9");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_first_wins),
         cmocka_unit_test(test_errno),
         cmocka_unit_test(test_long),
+        cmocka_unit_test(test_one_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
