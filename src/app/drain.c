@@ -2,13 +2,14 @@
 
 #include "app/commit.h"
 #include "app/ingest.h"
+#include "base/condition.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/timestamp.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* What one batch's events become in memory. */
 #define DRAIN_ARENA ((size_t)1 << 30)
@@ -289,15 +290,10 @@ static int64_t pass(struct drainer *drainer) {
 
 /* False when the end has come. */
 static bool sleep_for(struct drainer *drainer, int64_t ms) {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)(ms / 1000);
-    until.tv_nsec += (long)(ms % 1000) * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
+    int64_t until = monotonic_ms() + ms;
     pthread_mutex_lock(&drainer->lock);
     while (!drainer->woken && !drainer->stopping &&
-           pthread_cond_timedwait(&drainer->changed, &drainer->lock, &until) == 0) {
+           condition_wait_until(&drainer->changed, &drainer->lock, until)) {
     }
     drainer->woken = false;
     bool stopping = drainer->stopping;
@@ -310,15 +306,6 @@ static void *run(void *argument) {
     while (sleep_for(drainer, pass(drainer))) {
     }
     return NULL;
-}
-
-static void init_locks(struct drainer *drainer) {
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_mutex_init(&drainer->lock, NULL);
-    pthread_cond_init(&drainer->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
 }
 
 static void destroy(struct drainer *drainer) {
@@ -344,7 +331,8 @@ struct drainer *drainer_new(struct spool *spool, const char *dsn, bool (*is_down
                                 .up = up,
                                 .context = context,
                                 .after = INT64_MIN};
-    init_locks(drainer);
+    pthread_mutex_init(&drainer->lock, NULL);
+    condition_init(&drainer->changed);
     if (pthread_create(&drainer->thread, NULL, run, drainer) != 0) {
         destroy(drainer);
         err_set(err, ERR_SYSTEM, "cannot start the drainer");

@@ -341,10 +341,6 @@ static void close_spool(void *state) {
     (void)state;
 }
 
-static void tell_of_spool(const char *text) {
-    log_text(LOG_ERROR, text, SLICE_EMPTY);
-}
-
 /* Can an event be kept? That costs an fsync, so what was seen holds for a while. */
 static bool spool_works(struct ingest *ingest, struct err *err) {
     if (monotonic_ms() >= ingest->spool_works_until_ms) {
@@ -761,7 +757,7 @@ static bool open_shelter(struct ingest *ingest, struct err *err) {
     options.close = close_spool;
     options.run = run_spool;
     options.complete = complete_spooled;
-    ingest->spool = spool_new(settings->spool.data, settings->spool_max, tell_of_spool);
+    ingest->spool = responder_spool(settings);
     if (ingest->spool == NULL) {
         return err_set(err, ERR_MEMORY, "out of memory");
     }

@@ -663,10 +663,6 @@ void query_handle(void *context, struct exchange *exchange) {
     dispatch(job);
 }
 
-static void tell_of_spool(const char *text) {
-    log_text(LOG_ERROR, text, SLICE_EMPTY);
-}
-
 struct query *query_new(const struct settings *settings, struct err *err) {
     struct query *query = calloc(1, sizeof(*query));
     if (query == NULL) {
@@ -676,7 +672,7 @@ struct query *query_new(const struct settings *settings, struct err *err) {
     query->settings = settings;
     pthread_mutex_init(&query->spool_lock, NULL);
     if (settings->spool.len > 0) {
-        query->spool = spool_new(settings->spool.data, settings->spool_max, tell_of_spool);
+        query->spool = responder_spool(settings);
     }
     struct batch_options options = {
         .committers = settings->connections,

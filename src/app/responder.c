@@ -149,6 +149,14 @@ struct request_path request_path_read(const struct http_params *params) {
     return path;
 }
 
+static void tell_of_spool(const char *text) {
+    log_text(LOG_ERROR, text, SLICE_EMPTY);
+}
+
+struct spool *responder_spool(const struct settings *settings) {
+    return spool_new(settings->spool.data, settings->spool_max, tell_of_spool);
+}
+
 enum probe probe_of(const struct request_path *path) {
     struct slice before, last;
     slice_split_last(path->text, '/', &before, &last);

@@ -65,6 +65,10 @@ struct request_path request_path_read(const struct http_params *params);
  * quote it. */
 void log_store_failure(enum store_result result, const struct err *err);
 
+/* The spool of SETTINGS, which has one; what happens to its file goes to the log. NULL without
+ * memory. */
+MUST_CHECK struct spool *responder_spool(const struct settings *settings);
+
 enum probe { PROBE_NONE, PROBE_LIVEZ, PROBE_READYZ };
 /* Which probe the path is. */
 enum probe probe_of(const struct request_path *path);

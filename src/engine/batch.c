@@ -1,10 +1,10 @@
 #include "engine/batch.h"
 
+#include "base/condition.h"
 #include "base/timestamp.h"
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 /* Jobs wait no longer than this for the batches that are under way when a committer is free: one of
  * those may be stuck behind a lock. */
@@ -103,9 +103,8 @@ static void wait_for_work(struct committer *committer) {
         if (batch->jobs == 0) {
             pthread_cond_wait(&committer->wake, &batch->lock);
         } else {
-            int64_t until = batch->since_ms + PATIENCE_MS;
-            struct timespec at = {.tv_sec = until / 1000, .tv_nsec = until % 1000 * 1000000};
-            pthread_cond_timedwait(&committer->wake, &batch->lock, &at);
+            (void)condition_wait_until(&committer->wake, &batch->lock,
+                                       batch->since_ms + PATIENCE_MS);
         }
     }
     committer->idle = false;
@@ -138,12 +137,8 @@ static void *commit(void *argument) {
 
 static bool start(struct batch *batch, struct committer *committer) {
     committer->batch = batch;
-    pthread_condattr_t monotonic;
     committer->taken = calloc(batch->options.batch_jobs, sizeof(struct batch_job *));
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&committer->wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    condition_init(&committer->wake);
     if (committer->taken == NULL ||
         pthread_create(&committer->thread, NULL, commit, committer) != 0) {
         pthread_cond_destroy(&committer->wake);

@@ -1,10 +1,10 @@
 #include "engine/watch.h"
 
+#include "base/condition.h"
 #include "base/timestamp.h"
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 /* How often it looks: a sleep is cheaper than being woken for each thing. */
 #define TICK_MS 100
@@ -40,26 +40,13 @@ static void *run(void *argument) {
     struct watch *watch = argument;
     pthread_mutex_lock(&watch->lock);
     while (!watch->stopping) {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += TICK_MS * 1000000L;
-        until.tv_sec += until.tv_nsec / 1000000000L;
-        until.tv_nsec %= 1000000000L;
-        pthread_cond_timedwait(&watch->stop, &watch->lock, &until);
+        (void)condition_wait_until(&watch->stop, &watch->lock, monotonic_ms() + TICK_MS);
         if (!watch->stopping) {
             report(watch);
         }
     }
     pthread_mutex_unlock(&watch->lock);
     return NULL;
-}
-
-static void init_condition(pthread_cond_t *condition) {
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(condition, &attributes);
-    pthread_condattr_destroy(&attributes);
 }
 
 struct watch *watch_new(int64_t limit_ms, void (*overdue)(void *context, struct watched *thing),
@@ -71,7 +58,7 @@ struct watch *watch_new(int64_t limit_ms, void (*overdue)(void *context, struct 
     }
     *watch = (struct watch){.limit_ms = limit_ms, .overdue = overdue, .context = context};
     pthread_mutex_init(&watch->lock, NULL);
-    init_condition(&watch->stop);
+    condition_init(&watch->stop);
     if (pthread_create(&watch->thread, NULL, run, watch) != 0) {
         pthread_cond_destroy(&watch->stop);
         pthread_mutex_destroy(&watch->lock);

@@ -25,7 +25,7 @@ import ingest_sql
 import machine
 import report
 import runtimes
-from common import CHECKOUT, BenchError, CountError, run, say
+from common import CHECKOUT, BenchError, CountError, run, run_program, say
 from load import Load, pgbench, wrk
 from stack import Database, Log, Services
 
@@ -351,9 +351,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except BenchError as failure:
-        sys.exit(f"waybill: bench: {failure}")
+    run_program("bench", main)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Callable
 
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parents[1]
@@ -29,3 +30,13 @@ def run(command: list[str], seconds: float, **options: object) -> str:
     if done.returncode != 0:
         raise BenchError(f"{Path(command[0]).name} failed with status {done.returncode}:\n{done.stdout[-4000:]}")
     return done.stdout
+
+
+def run_program(name: str, main: Callable[[], None]) -> None:
+    """MAIN, with the exit status and the message of one that failed."""
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BenchError as failure:
+        sys.exit(f"waybill: {name}: {failure}")

@@ -26,7 +26,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "e2e"))
 
 import machine
 from bench import end_by_signal, end_by_time, setting
-from common import BenchError, CountError, say
+from common import BenchError, CountError, run_program, say
 from http_load import Load, Reply
 from http_plain import Site
 from stack import Database, Services
@@ -211,9 +211,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except BenchError as failure:
-        sys.exit(f"waybill: bench-recovery: {failure}")
+    run_program("bench-recovery", main)
