@@ -1,4 +1,5 @@
-#include "cli/spool.h"
+/* waybill spool: what waits for the database, and draining by hand. */
+#include "cli/action.h"
 
 #include "adapter/json.h"
 #include "app/drain.h"
@@ -105,42 +106,71 @@ static bool show_json(const struct spool_state *state, int64_t max_bytes, int64_
     return ok;
 }
 
-static bool run(const struct settings *settings, struct spool *spool, struct store *store,
-                bool json, struct err *err) {
+/* Drains with a row of the audit. */
+static bool drain_recorded(const struct invocation *invocation, struct spool *spool,
+                           int64_t *drained, struct err *err) {
+    struct store *store = store_new(invocation->dsn, "waybill spool", STORE_PROMPT);
+    struct action action;
+    struct err ignored = ERR_INIT;
+    if (store == NULL) {
+        return err_set(err, ERR_MEMORY, "out of memory");
+    }
+    bool begun = action_begin(&action, invocation, invocation->dsn, err);
+    bool ok = begun && drain_all(spool, store, drained, err);
+    const struct action_count count = {"drained", *drained};
+    if (begun && !action_end(&action, ok, &count, 1, ok ? err : &ignored)) {
+        ok = false;
+    }
+    store_free(store);
+    return ok;
+}
+
+static bool run(const struct invocation *invocation, const struct settings *settings,
+                struct spool *spool, struct err *err) {
     struct spool_state state;
     int64_t drained = 0, max_bytes = (int64_t)settings->spool_max;
     struct err ignored = ERR_INIT;
-    bool drain = store != NULL;
-    bool ok = !drain || drain_all(spool, store, &drained, err);
+    bool drain = option_given(invocation, "drain");
+    bool ok = !drain || drain_recorded(invocation, spool, &drained, err);
     if (!spool_look(spool, &state, ok ? err : &ignored)) {
         return false;
     }
-    if (json) {
+    if (invocation->json) {
         return show_json(&state, max_bytes, drained, drain) && ok;
     }
     show_text(&state, max_bytes, drained, drain);
     return ok;
 }
 
-static bool run_with(const struct settings *settings, const char *dsn, bool drain, bool json,
+static bool run_with(const struct invocation *invocation, const struct settings *settings,
                      struct err *err) {
     if (settings->spool.len == 0) {
         return err_set(err, ERR_CONFIG, "%s: webhook: spool: is not set", settings_path());
     }
     struct spool *spool = spool_new(settings->spool.data, settings->spool_max, tell);
-    struct store *store = drain ? store_new(dsn, "waybill spool", STORE_PROMPT) : NULL;
-    bool ok = spool != NULL && (store != NULL || !drain)
-                  ? run(settings, spool, store, json, err)
-                  : err_set(err, ERR_MEMORY, "out of memory");
-    store_free(store);
+    bool ok = spool != NULL ? run(invocation, settings, spool, err)
+                            : err_set(err, ERR_MEMORY, "out of memory");
     spool_free(spool);
     return ok;
 }
 
-int spool_command(const char *dsn, bool drain, bool json) {
+static int run_spool(const struct invocation *invocation) {
     struct err err = ERR_INIT;
     struct settings *settings = settings_load(settings_path(), PART_ADMIN, &err);
-    bool ok = settings != NULL && run_with(settings, dsn, drain, json, &err);
+    bool ok = settings != NULL && run_with(invocation, settings, &err);
     settings_free(settings);
-    return ok ? EXIT_DONE : program_failed("waybill", &err);
+    return ok ? EXIT_DONE : command_failed(&err);
 }
+
+const struct command spool_command = {
+    .name = "spool",
+    .summary = "show how many webhooks wait for the database, since when, and their bytes",
+    .details =
+        "Needs the responder's user (or root), for the files are its own. The responders drain "
+        "the spool by themselves as soon as the database is back.",
+    .takes_dsn = true,
+    .takes_json = true,
+    .options = {{"drain", NULL, "move them into the database first"}},
+    .examples = {"sudo -u waybill waybill spool", "sudo -u waybill waybill spool --drain"},
+    .run = run_spool,
+};

@@ -1,158 +1,19 @@
-/* waybill: the administration command. One row of the table a command. */
+/* waybill: the administration command. Reads the command line and runs the row that it names. */
 #include "adapter/process.h"
 #include "app/program.h"
-#include "app/replay.h"
-#include "cli/spool.h"
-#include "engine/store.h"
+#include "cli/help.h"
 
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-/* The files of schema/, made part of the program by the build; ends with a row without a name. */
-extern const struct store_migration migration_table[];
-
-struct command {
-    const char *name;
-    const char *summary;
-    int (*run)(const char *dsn);
-};
-
-static int fail(const struct err *err) {
-    return program_failed("waybill", err);
-}
-
-/* ---- migrate ---- */
-
-static void tell(const char *text) {
-    printf("%s\n", text);
-}
-
-static int run_migrate(const char *dsn) {
-    struct err err = ERR_INIT;
-    size_t ran = 0;
-    if (!store_migrate(dsn, migration_table, tell, &ran, &err)) {
-        return fail(&err);
-    }
-    printf(ran == 0 ? "nothing to do: the schema is current\n" : "the schema is current\n");
-    return EXIT_DONE;
-}
-
-/* ---- check ---- */
-
-static int run_check(const char *dsn) {
-    struct err err = ERR_INIT;
-    (void)dsn;
-    struct settings *settings = settings_load(settings_path(), PART_CHECK, &err);
-    if (settings == NULL) {
-        return fail(&err);
-    }
-    printf("%s: ok, %zu sources, %zu clients\n", settings_path(), settings->source_count,
-           settings->client_count);
-    settings_free(settings);
-    return EXIT_DONE;
-}
-
-/* ---- rebuild ---- */
-
-#define BAR_WIDTH 40
-
-static void show_bar(const struct replay_counts *counts) {
-    int64_t total = counts->total > counts->done ? counts->total : counts->done;
-    int filled = total > 0 ? (int)(counts->done * BAR_WIDTH / total) : BAR_WIDTH;
-    printf("\r[%.*s%*s] %lld/%lld", filled, "########################################",
-           BAR_WIDTH - filled, "", (long long)counts->done, (long long)total);
-    fflush(stdout);
-}
-
-/* A bar where somebody looks, a line now and then where a file or a pipe does. */
-static void show_progress(const struct replay_counts *counts) {
-    if (isatty(STDOUT_FILENO)) {
-        if (counts->done % 50 == 0 || counts->done == counts->total) {
-            show_bar(counts);
-        }
-    } else if (counts->done % 10000 == 0) {
-        printf("%lld of %lld orders\n", (long long)counts->done, (long long)counts->total);
-    }
-}
-
-static int run_rebuild(const char *dsn) {
-    struct err err = ERR_INIT;
-    struct replay_counts counts;
-    bool ok = replay_rebuild(dsn, show_progress, &counts, &err);
-    if (isatty(STDOUT_FILENO)) {
-        printf("\n");
-    }
-    if (!ok) {
-        return fail(&err);
-    }
-    printf(
-        "rebuilt %lld orders: %lld changed, %lld unchanged; left as they are: %lld with a purged delivery, %lld "
-        "unreadable\n",
-        (long long)(counts.changed + counts.unchanged), (long long)counts.changed,
-        (long long)counts.unchanged, (long long)counts.purged, (long long)counts.unreadable);
-    return EXIT_DONE;
-}
-
-/* ---- spool ---- */
-
-static bool want_drain, want_json;
-
-static int run_spool(const char *dsn) {
-    return spool_command(dsn, want_drain, want_json);
-}
-
-/* ---- the command line ---- */
-
-static const struct command commands[] = {
-    {"migrate", "bring the schema up to date: run the migrations that are missing, each once",
-     run_migrate},
-    {"check", "read the configuration and say what is wrong with it", run_check},
-    {"rebuild",
-     "derive all orders again from the stored webhooks, while webhooks and readers go on",
-     run_rebuild},
-    {"spool", "show how many webhooks wait for the database, since when, and their bytes",
-     run_spool},
-};
-
-static void print_help(FILE *out) {
-    fprintf(out, "Usage: waybill COMMAND [--dsn CONNECTION]\n\n");
-    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-        fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].summary);
-    }
-    fprintf(
-        out,
-        "\n"
-        "  --dsn CONNECTION  libpq connection string or URI of the schema's owner; otherwise\n"
-        "                    $WAYBILL_DSN, otherwise libpq's own environment (PGHOST, …)\n"
-        "  --drain           spool: move them into the database first; needs the responder's user\n"
-        "                    (or root), for the files are its own\n"
-        "  --json            spool: as JSON\n"
-        "  --help            this text\n"
-        "  --version         the release\n"
-        "\n"
-        "Examples:\n"
-        "  waybill check\n"
-        "  waybill migrate --dsn 'host=/var/run/postgresql dbname=waybill user=postgres'\n"
-        "  waybill rebuild\n"
-        "  waybill spool --drain\n"
-        "\n"
-        "Exit codes: 0 done, 1 failed, 2 usage or configuration.\n");
-}
-
-static const struct command *find_command(const char *name) {
-    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-        if (strcmp(commands[i].name, name) == 0) {
-            return &commands[i];
-        }
-    }
-    return NULL;
-}
+/* What getopt_long() gives for the options that are not the command's own; those are numbered from
+ * 0. */
+enum { OPTION_DSN = 1000, OPTION_JSON, OPTION_HELP, OPTION_VERSION };
 
 static int usage(const char *why, const char *what) {
-    fprintf(stderr, "waybill: %s%s; see waybill --help\n", why, what);
+    fprintf(stderr, "waybill: %s%s; see waybill help\n", why, what);
     return EXIT_USAGE;
 }
 
@@ -167,48 +28,117 @@ static bool take_dsn(char *argument) {
     return given_dsn != NULL;
 }
 
-int main(int argc, char **argv) {
-    static const struct option options[] = {
-        {"dsn", required_argument, NULL, 'd'}, {"drain", no_argument, NULL, 'D'},
-        {"json", no_argument, NULL, 'j'},      {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'v'},   {0}};
-    const char *dsn = getenv("WAYBILL_DSN");
-    int option;
-    process_keep_to_itself();
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        switch (option) {
-        case 'd':
-            if (!take_dsn(optarg)) {
-                fprintf(stderr, "waybill: out of memory\n");
-                return EXIT_FAILED;
-            }
-            dsn = given_dsn;
-            break;
-        case 'D':
-            want_drain = true;
-            break;
-        case 'j':
-            want_json = true;
-            break;
-        case 'h':
-            print_help(stdout);
-            return EXIT_DONE;
-        case 'v':
-            printf("waybill %s\n", WAYBILL_VERSION);
-            return EXIT_DONE;
-        default:
-            return usage("unknown option", "");
+/* The first argument that is no option; NULL when there is none. --dsn is the one option that may
+ * stand before it with a value. */
+static const char *command_name(int argc, char **argv) {
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--dsn") == 0) {
+            i++;
+        } else if (argv[i][0] != '-') {
+            return argv[i];
         }
     }
-    if (optind + 1 != argc) {
-        return usage(optind == argc ? "a command is missing" : "more than one command", "");
+    return NULL;
+}
+
+/* What may be said: the shared options, and those of COMMAND (NULL: none is named). */
+static void make_options(const struct command *command,
+                         struct option options[COMMAND_OPTIONS + 5]) {
+    static const struct option shared[] = {
+        {"help", no_argument, NULL, OPTION_HELP},
+        {"version", no_argument, NULL, OPTION_VERSION},
+        {"dsn", required_argument, NULL, OPTION_DSN},
+        {"json", no_argument, NULL, OPTION_JSON},
+    };
+    size_t count = 0;
+    for (size_t i = 0; i < ARRAY_LEN(shared); i++) {
+        if ((shared[i].val != OPTION_DSN || command == NULL || command->takes_dsn) &&
+            (shared[i].val != OPTION_JSON || (command != NULL && command->takes_json))) {
+            options[count++] = shared[i];
+        }
     }
-    const struct command *command = find_command(argv[optind]);
+    for (size_t i = 0; command != NULL && i < COMMAND_OPTIONS && command->options[i].name != NULL;
+         i++) {
+        int argument = command->options[i].argument != NULL ? required_argument : no_argument;
+        options[count++] = (struct option){command->options[i].name, argument, NULL, (int)i};
+    }
+    options[count] = (struct option){.name = NULL};
+}
+
+/* -1: go on; otherwise the exit code. */
+static int take_option(struct invocation *invocation, int option) {
+    switch (option) {
+    case OPTION_DSN:
+        if (!take_dsn(optarg)) {
+            fprintf(stderr, "waybill: out of memory\n");
+            return EXIT_FAILED;
+        }
+        invocation->dsn = given_dsn;
+        return -1;
+    case OPTION_JSON:
+        invocation->json = true;
+        return -1;
+    case OPTION_HELP:
+        if (invocation->command == NULL) {
+            help_overview(stdout);
+        } else {
+            help_command_page(stdout, invocation->command);
+        }
+        return EXIT_DONE;
+    case OPTION_VERSION:
+        printf("waybill %s\n", WAYBILL_VERSION);
+        return EXIT_DONE;
+    default:
+        break;
+    }
+    if (option < 0 || option >= COMMAND_OPTIONS) {
+        fprintf(stderr, "See waybill help%s%s\n", invocation->command ? " " : "",
+                invocation->command ? invocation->command->name : "");
+        return EXIT_USAGE;
+    }
+    invocation->values[option] = optarg != NULL ? optarg : "";
+    return -1;
+}
+
+static int run(struct invocation *invocation, int argc, char **argv) {
+    const struct command *command = invocation->command;
     if (command == NULL) {
-        return usage("unknown command ", argv[optind]);
+        return usage("a command is missing", "");
     }
-    if ((want_drain || want_json) && command->run != run_spool) {
-        return usage("--drain and --json are for the command spool", "");
+    /* The first is the command's own name. */
+    invocation->operands = argv + optind + 1;
+    invocation->operand_count = (size_t)(argc - optind - 1);
+    if (invocation->operand_count < command->least_operands) {
+        return command_misused(invocation, "an argument is missing");
     }
-    return command->run(dsn != NULL ? dsn : "");
+    if (invocation->operand_count > command->most_operands) {
+        return command_misused(invocation, "too many arguments");
+    }
+    int code = command->run(invocation);
+    /* What was not written was not said. */
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        fprintf(stderr, "waybill: cannot write to standard output\n");
+        return EXIT_FAILED;
+    }
+    return code;
+}
+
+int main(int argc, char **argv) {
+    struct option options[COMMAND_OPTIONS + 5];
+    const char *environment_dsn = getenv("WAYBILL_DSN");
+    struct invocation invocation = {.dsn = environment_dsn != NULL ? environment_dsn : ""};
+    process_keep_to_itself();
+    const char *name = command_name(argc, argv);
+    invocation.command = name != NULL ? command_find(name) : NULL;
+    if (name != NULL && invocation.command == NULL) {
+        return usage("unknown command ", name);
+    }
+    make_options(invocation.command, options);
+    int option, code = -1;
+    while (code < 0 && (option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        code = take_option(&invocation, option);
+    }
+    code = code >= 0 ? code : run(&invocation, argc, argv);
+    free(given_dsn);
+    return code;
 }

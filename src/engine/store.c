@@ -106,6 +106,9 @@ enum store_result store_run(struct store *store,
         monotonic_ms() + (store->patience == STORE_PATIENT ? PATIENT_MS : PROMPT_MS);
     for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
         bool fresh = store->pg == NULL;
+        if (attempt > 0 && fresh && monotonic_ms() < store->down_until_ms) {
+            return STORE_DOWN; /* ERR still says why */
+        }
         err_clear(err);
         if (!connect_store(store, deadline_ms, err)) {
             return STORE_DOWN;

@@ -22,7 +22,8 @@ VIEWS = (
     "waybill.orders", "waybill.boxes", "waybill.tracking_events", "waybill.order_changes", "waybill.manifests", "waybill.deliveries",
     "waybill.suspected_gaps",
 )
-AUDIT_VIEWS = ("waybill_audit.recipients", "waybill_audit.documents", "waybill_audit.messages", "waybill_audit.deliveries")
+AUDIT_VIEWS = ("waybill_audit.recipients", "waybill_audit.documents", "waybill_audit.messages", "waybill_audit.deliveries",
+               "waybill_audit.actions")
 TYPES = {
     "uuid": ("order_key", "box_key", "delivery_id"), "text[]": ("attention",), "boolean": ("live", "conflict", "was_delayed"),
     "timestamp with time zone": ("status_at", "occurred_at", "received_at", "updated_at", "submitted_at"), "date": ("estimated_delivery_date",),

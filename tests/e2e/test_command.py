@@ -1,0 +1,106 @@
+"""The command waybill: what holds for every subcommand, and the rows that actions leave."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import subprocess
+
+import pytest
+
+import waybill_client as client
+from waybill_stack import CHECKOUT, Row, Stack
+
+PROGRAM = str(CHECKOUT / os.environ.get("BUILD", "build") / "waybill")
+OVERVIEW_ROW = re.compile(r"^  ([a-z]+) +\S", re.MULTILINE)
+
+
+def waybill_here(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Where no stack is needed."""
+    return subprocess.run([PROGRAM, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+
+
+COMMANDS = OVERVIEW_ROW.findall(waybill_here("help").stdout.split("Examples:")[0])
+
+
+def test_the_overview_lists_the_commands() -> None:
+    assert {"migrate", "check", "rebuild", "spool", "help"} <= set(COMMANDS)
+    assert waybill_here("--help").stdout == waybill_here("help").stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_a_page(command: str) -> None:
+    page = waybill_here("help", command)
+    assert page.returncode == 0 and page.stderr == ""
+    assert page.stdout == waybill_here(command, "--help").stdout
+    assert page.stdout.startswith(f"Usage: waybill {command}")
+    assert "\nExamples:\n  " in page.stdout and f"waybill {command}" in page.stdout.split("Examples:")[1]
+    # In a terminal of the usual width; an example may be longer.
+    assert [line for line in page.stdout.split("Examples:")[0].splitlines() if len(line) > 80] == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_refuses_what_it_does_not_know(command: str) -> None:
+    for arguments in (["--colour"], ["--help=x"], ["too"] * 5):
+        result = waybill_here(command, *arguments)
+        assert (result.returncode, result.stdout) == (2, ""), result
+        assert result.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["conquer"], ["--colour"], ["--dsn"], ["help", "conquer"], ["check", "--dsn", "x"]], ids=" ".join)
+def test_a_wrong_use_is_2(arguments: list[str]) -> None:
+    result = waybill_here(*arguments)
+    assert (result.returncode, result.stdout) == (2, ""), result
+    assert "waybill" in result.stderr
+
+
+def test_what_cannot_be_written_is_a_failure() -> None:
+    with open("/dev/full", "w") as full:
+        result = subprocess.run([PROGRAM, "help"], stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert result.returncode == 1 and "standard output" in result.stderr
+
+
+# ---- the rows of actions ----
+
+
+def actions(stack: Stack, command: str) -> list[Row]:
+    return stack.audit("SELECT * FROM waybill_audit.actions WHERE command = %s ORDER BY action_id", command)
+
+
+def os_user(stack: Stack) -> str:
+    return pwd.getpwuid(stack.pgdata.stat().st_uid).pw_name
+
+
+def test_an_action_leaves_a_row(stack: Stack) -> None:
+    stack.sender("crossborderly").deliver(client.status_changed(client.uid("CB"), "IN_TRANSIT"))
+    before = actions(stack, "rebuild")
+    dsn = stack.env["WAYBILL_DSN"]
+    assert stack.waybill("rebuild", "--dsn", dsn, WAYBILL_DSN="host=/nowhere").returncode == 0
+    (row,) = actions(stack, "rebuild")[len(before):]
+    assert row["done"] is True and row["started_at"] <= row["ended_at"]
+    assert (row["database_user"], row["arguments"]) == ("waybill_owner", "")
+    assert row["os_user"].split(" ")[0] == os_user(stack) and row["host"] and row["release"]
+    assert row["counts"]["orders"] >= 1 and row["counts"]["orders"] == row["counts"]["changed"] + row["counts"]["unchanged"]
+
+
+def test_migrations_leave_a_row(stack: Stack) -> None:
+    first = actions(stack, "migrate")[0]
+    assert first["done"] is True and first["database_user"] == "postgres"
+    assert first["counts"]["migrations"] == len(list((CHECKOUT / "schema").glob("*.sql")))
+    count = len(actions(stack, "migrate"))
+    assert stack.waybill("migrate").returncode == 0
+    assert len(actions(stack, "migrate")) == count, "nothing was done"
+
+
+def test_without_the_row_nothing_is_done(stack: Stack) -> None:
+    """Who may not leave it is no administrator."""
+    dsn = stack.env["WAYBILL_AUDIT_DSN"]
+    for arguments in (["rebuild"], ["spool", "--drain"]):
+        result = stack.waybill(*arguments, "--dsn", dsn)
+        assert result.returncode == 1 and "permission denied" in result.stderr, result
+
+
+def test_no_secret_is_in_the_rows(stack: Stack) -> None:
+    rows = stack.audit("SELECT to_jsonb(a)::text AS text FROM waybill_audit.actions a")
+    assert not [row for row in rows if "password" in row["text"] or any(secret in row["text"] for secret in client.SECRETS)]
