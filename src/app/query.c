@@ -513,6 +513,7 @@ static void take_document_request(struct job *job, const struct request_path *pa
     job->events = parameters->events;
     job->lookup.full = job->full;
     job->lookup.events = job->events;
+    job->lookup.remember = true;
     park(job, 16384);
 }
 

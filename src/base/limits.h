@@ -24,6 +24,9 @@
 #define LIMIT_SECRET_FILE 4096
 /* One HTTP answer: a list of 1000 order documents. */
 #define LIMIT_ANSWER (64u << 20)
+/* The order documents that each connection of status.fcgi keeps, and one of them. */
+#define LIMIT_DOCUMENT_CACHE (32u << 20)
+#define LIMIT_CACHED_DOCUMENT 65536
 /* Jobs and bytes that one transaction takes at most. */
 #define LIMIT_BATCH_JOBS 256
 #define LIMIT_BATCH_BYTES (8u << 20)

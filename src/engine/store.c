@@ -26,6 +26,9 @@ struct store *store_new(const char *dsn, const char *application, enum store_pat
 static void disconnect(struct store *store) {
     pg_close(store->pg);
     store->pg = NULL;
+    /* The next server may be another one: a backup, say, whose versions tell of other documents. */
+    document_cache_free(store->documents);
+    store->documents = NULL;
 }
 
 void store_free(struct store *store) {

@@ -46,9 +46,11 @@ struct store_lookup {
     struct uuid order;
     bool full, events;
     bool version_only; /* the document is not wanted */
-    /* out: */
-    int64_t version;       /* 0: there is no such order */
-    struct slice document; /* JSON, in the memory of store_results */
+    bool remember;     /* it may be asked for again: the store keeps a copy, see below */
+    /* In: the version as this request has just read it, 0 where it has not. Out: the version, 0
+     * where there is no such order. */
+    int64_t version;
+    struct slice document; /* JSON, until store_results_free() or the next look-up */
 };
 /* A search for orders. Empty slices and zero counts are no filter. */
 struct store_search {
@@ -87,7 +89,8 @@ struct store_results {
 };
 void store_results_free(struct store_results *results);
 
-/* Answers COUNT look-ups, all of one kind of document in one statement. */
+/* Answers COUNT look-ups, all of one kind of document in one statement. Of an order whose document
+ * was remembered only the version is read, and the document where that differs. */
 MUST_CHECK enum store_result store_look_up(struct store *store, struct store_lookup *const *lookups,
                                            size_t count, struct store_results *results,
                                            struct err *err);

@@ -3,6 +3,7 @@
 #ifndef ENGINE_STORE_CONNECTION_H
 #define ENGINE_STORE_CONNECTION_H
 
+#include "engine/document_cache.h"
 #include "engine/store.h"
 
 /* The composite types of schema/0003_ingest.sql, in the order of the parameters of
@@ -22,9 +23,10 @@ struct store {
     const char *dsn;
     const char *application;
     enum store_patience patience;
-    struct pg *pg;                 /* NULL: not connected */
-    uint32_t row_types[ROW_TYPES]; /* oids in this database; 0: not seen */
-    int64_t down_until_ms;         /* known to be down until then: no new attempt */
+    struct pg *pg;                    /* NULL: not connected */
+    uint32_t row_types[ROW_TYPES];    /* oids in this database; 0: not seen */
+    int64_t down_until_ms;            /* known to be down until then: no new attempt */
+    struct document_cache *documents; /* of this connection; NULL: nothing was remembered */
 };
 
 /*

@@ -24,24 +24,39 @@ static enum lookup_kind kind_of(const struct store_lookup *lookup) {
     return (enum lookup_kind)(LOOKUP_PLAIN + (lookup->full ? 2 : 0) + (lookup->events ? 1 : 0));
 }
 
+/* What a look-up still needs. */
+enum need { NEED_VERSION, NEED_DOCUMENT, NEED_NOTHING };
+
 struct look_up {
     struct store_lookup *const *lookups;
     size_t count;
     struct store_results *results;
-    uint8_t *keys; /* room for all */
+    enum need *needs; /* one for each */
+    uint8_t *keys;    /* room for all */
 };
+
+static bool concerns(const struct look_up *look_up, size_t i, enum lookup_kind kind) {
+    return kind == LOOKUP_VERSION
+               ? look_up->needs[i] == NEED_VERSION
+               : look_up->needs[i] == NEED_DOCUMENT && kind_of(look_up->lookups[i]) == kind;
+}
 
 static int compare_orders(const void *left, const void *right) {
     return memcmp(left, right, sizeof(struct uuid));
 }
 
-/* Every look-up of KIND whose order is in a row of RESULT gets it; several may ask for one order.
- */
+/* Every look-up that KIND concerns and whose order is in a row of RESULT gets it; several may ask
+ * for one order. */
 static void spread(const struct look_up *look_up, enum lookup_kind kind,
                    const struct pg_result *result) {
     for (size_t i = 0; i < look_up->count; i++) {
         struct store_lookup *lookup = look_up->lookups[i];
-        for (size_t row = 0; kind_of(lookup) == kind && row < pg_row_count(result); row++) {
+        if (!concerns(look_up, i, kind)) {
+            continue;
+        }
+        look_up->needs[i] = NEED_NOTHING;
+        lookup->version = 0;
+        for (size_t row = 0; row < pg_row_count(result); row++) {
             if (memcmp(pg_bytes(result, row, 0).data, lookup->order.bytes, 16) == 0) {
                 lookup->version = pg_integer(result, row, 1);
                 lookup->document = kind == LOOKUP_VERSION ? SLICE_EMPTY : pg_bytes(result, row, 2);
@@ -54,7 +69,7 @@ static void spread(const struct look_up *look_up, enum lookup_kind kind,
 static size_t collect_keys(const struct look_up *look_up, enum lookup_kind kind) {
     size_t count = 0;
     for (size_t i = 0; i < look_up->count; i++) {
-        if (kind_of(look_up->lookups[i]) == kind) {
+        if (concerns(look_up, i, kind)) {
             memcpy(look_up->keys + 16 * count++, look_up->lookups[i]->order.bytes, 16);
         }
     }
@@ -96,25 +111,84 @@ static bool look_up_kind(struct store *store, const struct look_up *look_up, enu
     return ok;
 }
 
+/* ---- the documents that were asked for before ---- */
+
+static bool is_remembered(struct store *store, const struct store_lookup *lookup) {
+    return store->documents != NULL && lookup->remember && !lookup->version_only &&
+           document_cache_has(store->documents, &lookup->order, (uint8_t)kind_of(lookup));
+}
+
+/* The version alone where that may be enough. */
+static void decide_needs(struct store *store, const struct look_up *look_up) {
+    if (store->documents != NULL) {
+        document_cache_begin(store->documents);
+    }
+    for (size_t i = 0; i < look_up->count; i++) {
+        const struct store_lookup *lookup = look_up->lookups[i];
+        bool version =
+            lookup->version_only || (lookup->version == 0 && is_remembered(store, lookup));
+        look_up->needs[i] = version ? NEED_VERSION : NEED_DOCUMENT;
+    }
+}
+
+/* Whose version is known now gets the document that was remembered with it. */
+static void recall(struct store *store, const struct look_up *look_up) {
+    for (size_t i = 0; i < look_up->count; i++) {
+        struct store_lookup *lookup = look_up->lookups[i];
+        if (lookup->version != 0 && is_remembered(store, lookup)) {
+            look_up->needs[i] =
+                document_cache_get(store->documents, &lookup->order, (uint8_t)kind_of(lookup),
+                                   lookup->version, &lookup->document)
+                    ? NEED_NOTHING
+                    : NEED_DOCUMENT;
+        }
+    }
+}
+
+static void remember(struct store *store, const struct look_up *look_up) {
+    for (size_t i = 0; i < look_up->count; i++) {
+        const struct store_lookup *lookup = look_up->lookups[i];
+        if (!lookup->remember || lookup->version_only || lookup->version == 0) {
+            continue;
+        }
+        if (store->documents == NULL) {
+            store->documents = document_cache_new(LIMIT_DOCUMENT_CACHE);
+        }
+        if (store->documents != NULL) {
+            document_cache_keep(store->documents, &lookup->order, (uint8_t)kind_of(lookup),
+                                lookup->version, lookup->document);
+        }
+    }
+}
+
 static bool run_look_up(struct store *store, void *context, int64_t deadline_ms, struct err *err) {
     const struct look_up *look_up = context;
     store_results_free(look_up->results); /* of an attempt before */
-    for (enum lookup_kind kind = LOOKUP_VERSION; kind < LOOKUP_KINDS; kind++) {
+    decide_needs(store, look_up);
+    if (!look_up_kind(store, look_up, LOOKUP_VERSION, deadline_ms, err)) {
+        return false;
+    }
+    recall(store, look_up);
+    for (enum lookup_kind kind = LOOKUP_PLAIN; kind < LOOKUP_KINDS; kind++) {
         if (!look_up_kind(store, look_up, kind, deadline_ms, err)) {
             return false;
         }
     }
+    remember(store, look_up);
     return true;
 }
 
 enum store_result store_look_up(struct store *store, struct store_lookup *const *lookups,
                                 size_t count, struct store_results *results, struct err *err) {
-    struct look_up look_up = {lookups, count, results, calloc(count, 16)};
-    if (look_up.keys == NULL) {
+    struct look_up look_up = {lookups, count, results, calloc(count, sizeof(enum need)),
+                              calloc(count, 16)};
+    enum store_result result = STORE_DOWN;
+    if (look_up.needs == NULL || look_up.keys == NULL) {
         err_set(err, ERR_MEMORY, "out of memory");
-        return STORE_DOWN;
+    } else {
+        result = store_run(store, run_look_up, &look_up, err);
     }
-    enum store_result result = store_run(store, run_look_up, &look_up, err);
+    free(look_up.needs);
     free(look_up.keys);
     return result;
 }

@@ -33,6 +33,7 @@ CONNECTIONS, MANY_CONNECTIONS = 64, 256
 PGBENCH_CLIENTS = (8, 16, 32)
 KNOWN_PERCENT = 20  # of the events: about a parcel that an earlier event was about
 STATUS_ORDERS = 2000  # asked for in turn
+COLD_ORDERS = 200_000  # likewise, but more than status.fcgi remembers
 WARM_UP_SECONDS = 1
 # After a checkpoint PostgreSQL logs each page whole when it is first changed. A large database has many pages; by then most are done.
 SCALE_WARM_UP_SECONDS = 3
@@ -259,6 +260,8 @@ class Bench:
         requests = self.status_requests("status", numbers)
         spread = random.Random(1).choices(range(1, self.orders + 1), k=STATUS_ORDERS)
         scale_requests = self.status_requests("scale-status", spread)
+        each_once = random.Random(2).sample(range(1, self.orders + 1), min(self.orders, COLD_ORDERS))
+        cold_requests = self.status_requests("status-cold", each_once)
 
         def conditional() -> None:
             with services.running("status"):
@@ -270,6 +273,7 @@ class Bench:
         self.step("status_304", conditional)
         self.step("status_express", lambda: self.peer("status_express", lambda: self.status(
             "status_express", "express", services.express_port, requests, None)))
+        self.step("status_cold", lambda: self.status("status_cold", "status-scale", services.port, cold_requests, 200))
         self.step("scale_status", lambda: self.status("scale_status", "status-scale", services.port, scale_requests, 200))
 
     def disturbed(self, rate: int) -> None:

@@ -22,6 +22,7 @@ ROWS = [
     ("ingest_one", "waybill, 1 connection"),
     ("ingest_pgbench_one", "pgbench, 1 client"),
     ("status", "waybill, 64 connections"),
+    ("status_cold", "waybill, each time another of {orders} orders"),
     ("status_304", "waybill, conditional hits, 64 connections"),
     ("status_null", "null responder, 64 connections"),
     ("status_express", "Express + pg, 64 connections"),

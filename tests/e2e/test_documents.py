@@ -336,6 +336,23 @@ def test_a_late_event_undoes_nothing(stack: Stack) -> None:
     assert (document["delivered_at"], document["boxes"][0]["delivered_at"]) == (None, wb.moment(60))
 
 
+@pytest.mark.parametrize("scope", ["full", "tracking"])
+def test_a_document_asked_for_again_is_the_one_of_now(each_stack: Stack, scope: str) -> None:
+    """status.fcgi remembers documents of single orders, lists have theirs made anew: both say the same after every change, however often and by whomever asked."""
+    client = each_stack.status if scope == "full" else each_stack.tracking_status
+    tracking, sender = wb.uid("T"), each_stack.sender("crossborderly")
+    path = f"/orders/crossborderly/{tracking}"
+    for minute, word in enumerate(("ORDERED", "PICKED_UP", "IN_TRANSIT", "OUT_FOR_DELIVERY")):
+        sender.deliver(wb.status_changed(tracking, word, wb.moment(minute)))
+        for query in ([], [("events", "false")]):
+            (expected,) = client.json("/orders", [("source", "crossborderly"), ("id", tracking), *query])["orders"]
+            # Two connections of status.fcgi, each with a memory of its own: both have it in the end.
+            answers = [client.get(path, query) for _ in range(6)]
+            assert [answer.json() for answer in answers] == [expected] * 6
+            assert len({(answer.body, answer.headers["etag"]) for answer in answers}) == 1
+            assert expected["boxes"][0]["provider_status"] == word
+
+
 def test_versions_grow_with_changes_only(stack: Stack) -> None:
     tracking, sender = wb.uid("T"), stack.sender("crossborderly")
     first = wb.status_changed(tracking, "ORDERED", wb.moment(0))
