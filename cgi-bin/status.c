@@ -2,12 +2,16 @@
 #include "app/program.h"
 #include "app/query.h"
 
-static void *start(const struct settings *settings, struct err *err) {
-    return query_new(settings, err);
+static void *start(struct current *current, struct err *err) {
+    return query_new(current, err);
 }
 
 static void stop(void *use_case) {
     query_free(use_case);
+}
+
+static void renew(void *use_case) {
+    query_renew(use_case);
 }
 
 int main(int argc, char **argv) {
@@ -17,6 +21,7 @@ int main(int argc, char **argv) {
         .part = PART_STATUS,
         .start = start,
         .stop = stop,
+        .renew = renew,
         .handle = query_handle,
         .late = query_late,
     };

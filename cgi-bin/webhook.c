@@ -2,12 +2,16 @@
 #include "app/ingest.h"
 #include "app/program.h"
 
-static void *start(const struct settings *settings, struct err *err) {
-    return ingest_new(settings, err);
+static void *start(struct current *current, struct err *err) {
+    return ingest_new(current, err);
 }
 
 static void stop(void *use_case) {
     ingest_free(use_case);
+}
+
+static void renew(void *use_case) {
+    ingest_renew(use_case);
 }
 
 int main(int argc, char **argv) {
@@ -17,6 +21,7 @@ int main(int argc, char **argv) {
         .part = PART_WEBHOOK,
         .start = start,
         .stop = stop,
+        .renew = renew,
         .handle = ingest_handle,
         .late = ingest_late,
     };

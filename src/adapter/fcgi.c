@@ -566,14 +566,13 @@ static sigset_t signal_set(void) {
     for (size_t i = 0; i < ARRAY_LEN(stop_signals); i++) {
         sigaddset(&set, stop_signals[i]);
     }
+    sigaddset(&set, SIGHUP);
     return set;
 }
 
 void fcgi_block_signals(void) {
     sigset_t set = signal_set();
     sigaddset(&set, SIGPIPE);
-    /* Configuration is not read again yet: a hang-up must not end the program. */
-    sigaddset(&set, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
@@ -605,8 +604,12 @@ static void run_until_signal(struct server *server, int signal_fd) {
         int n = poll(&fd, 1, TICK_MS);
         if (n > 0) {
             struct signalfd_siginfo info;
-            if (read(signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+            bool came = read(signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info);
+            if (came && info.ssi_signo != SIGHUP) {
                 return;
+            }
+            if (came && server->options.hang_up != NULL) {
+                server->options.hang_up(server->options.upkeep);
             }
         }
         tick(server);

@@ -25,14 +25,18 @@ struct fcgi_options {
      * the request. */
     void (*late)(void *context, struct exchange *exchange, struct http_answer *answer);
     void *context;
+    /* SIGHUP came; called in the thread of fcgi_serve(), which looks at no deadline meanwhile.
+     * NULL: nothing happens. */
+    void (*hang_up)(void *upkeep);
+    void *upkeep;
 };
 
 /*
- * Serves until SIGTERM, SIGUSR1 or SIGINT, then takes no more connections, finishes the requests in
- * hand and returns true. All signals must be blocked in every thread before the call
- * (fcgi_block_signals() in main, first). Requests that are still in hand 15 seconds after the
- * signal are cut: the process ends there, with exit code 0. False with ERR_SYSTEM when it cannot
- * start.
+ * Serves, whatever SIGHUP does, until SIGTERM, SIGUSR1 or SIGINT, then takes no more connections,
+ * finishes the requests in hand and returns true. All signals must be blocked in every thread
+ * before the call (fcgi_block_signals() in main, first). Requests that are still in hand 15 seconds
+ * after the signal are cut: the process ends there, with exit code 0. False with ERR_SYSTEM when it
+ * cannot start.
  */
 MUST_CHECK bool fcgi_serve(const struct fcgi_options *options, struct err *err);
 

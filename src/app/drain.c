@@ -189,11 +189,8 @@ enum drain_end drain_pass(struct drain *drain, struct err *err) {
 /* ---- the thread ---- */
 
 struct drainer {
-    struct spool *spool;
+    struct drainer_options options;
     struct store *store;
-    bool (*is_down)(void *context);
-    void (*up)(void *context);
-    void *context;
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -214,7 +211,7 @@ static bool is_stopping(struct drainer *drainer) {
 static bool go_on(void *context, int64_t drained) {
     struct drainer *drainer = context;
     if (drained > 0) {
-        drainer->up(drainer->context);
+        drainer->options.up(drainer->options.context);
     }
     return !is_stopping(drainer);
 }
@@ -251,18 +248,18 @@ static void tell(struct drainer *drainer, enum drain_end end, const struct drain
 
 /* Somebody believes that the database is away, and no event was got through to prove otherwise. */
 static enum drain_end ask_database(struct drainer *drainer, enum drain_end end) {
-    if (!drainer->is_down(drainer->context)) {
+    if (!drainer->options.is_down(drainer->options.context)) {
         return end;
     }
     if (!database_answers(drainer->store)) {
         return DRAIN_DOWN;
     }
-    drainer->up(drainer->context);
+    drainer->options.up(drainer->options.context);
     return end;
 }
 
 static int64_t pass(struct drainer *drainer) {
-    struct drain drain = {.spool = drainer->spool,
+    struct drain drain = {.spool = drainer->options.spool,
                           .store = drainer->store,
                           .go_on = go_on,
                           .context = drainer,
@@ -270,7 +267,8 @@ static int64_t pass(struct drainer *drainer) {
     struct spool_state state;
     struct err err = ERR_INIT;
     enum drain_end end = DRAIN_EMPTY;
-    if (!spool_look(drainer->spool, &state, &err)) {
+    drainer->options.renew(drainer->options.context, drainer->store);
+    if (!spool_look(drainer->options.spool, &state, &err)) {
         end = DRAIN_FAILED;
     } else if (state.events > 0) {
         end = drain_pass(&drain, &err);
@@ -278,7 +276,7 @@ static int64_t pass(struct drainer *drainer) {
     }
     tell(drainer, end, &drain, &err);
     if (end != DRAIN_DOWN && drain.drained > 0) {
-        drainer->up(drainer->context);
+        drainer->options.up(drainer->options.context);
     } else if (end != DRAIN_DOWN && end != DRAIN_STOPPED) {
         end = ask_database(drainer, end);
     }
@@ -315,22 +313,16 @@ static void destroy(struct drainer *drainer) {
     free(drainer);
 }
 
-struct drainer *drainer_new(struct spool *spool, const char *dsn, bool (*is_down)(void *context),
-                            void (*up)(void *context), void *context, struct err *err) {
+struct drainer *drainer_new(const struct drainer_options *options, struct err *err) {
     struct drainer *drainer = calloc(1, sizeof(*drainer));
-    struct store *store = store_new(dsn, "waybill drain", STORE_PROMPT);
+    struct store *store = store_new(options->dsn, "waybill drain", STORE_PROMPT);
     if (drainer == NULL || store == NULL) {
         free(drainer);
         store_free(store);
         err_set(err, ERR_MEMORY, "out of memory");
         return NULL;
     }
-    *drainer = (struct drainer){.spool = spool,
-                                .store = store,
-                                .is_down = is_down,
-                                .up = up,
-                                .context = context,
-                                .after = INT64_MIN};
+    *drainer = (struct drainer){.options = *options, .store = store, .after = INT64_MIN};
     pthread_mutex_init(&drainer->lock, NULL);
     condition_init(&drainer->changed);
     if (pthread_create(&drainer->thread, NULL, run, drainer) != 0) {

@@ -43,13 +43,20 @@ MUST_CHECK enum drain_end drain_pass(struct drain *drain, struct err *err);
 struct drainer;
 
 /*
- * Drains SPOOL into the database DSN whenever there is something, also what other processes left.
- * UP is told when the database takes events; *DOWN says whether somebody waits to hear that. All
- * are kept. NULL with ERR_SYSTEM or ERR_MEMORY.
+ * Drains a spool into a database whenever there is something, also what other processes left.
  */
-MUST_CHECK struct drainer *drainer_new(struct spool *spool, const char *dsn,
-                                       bool (*is_down)(void *context), void (*up)(void *context),
-                                       void *context, struct err *err);
+struct drainer_options {
+    struct spool *spool; /* kept */
+    const char *dsn;
+    /* Before each pass: the database may be another one meanwhile (store_use()). */
+    void (*renew)(void *context, struct store *store);
+    /* Whether somebody waits to hear that the database takes events, and telling it. */
+    bool (*is_down)(void *context);
+    void (*up)(void *context);
+    void *context;
+};
+/* NULL with ERR_SYSTEM or ERR_MEMORY. */
+MUST_CHECK struct drainer *drainer_new(const struct drainer_options *options, struct err *err);
 /* There is something to do. */
 void drainer_wake(struct drainer *drainer);
 /* Ends it after the batch at hand. NULL is allowed. */

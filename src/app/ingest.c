@@ -19,7 +19,7 @@
 #define SPOOL_WORKS_MS 1000
 
 struct ingest {
-    const struct settings *settings;
+    struct current *current;
     struct batch *batch;
     /* Where a spool is configured, else NULL. */
     struct spool *spool;
@@ -45,6 +45,7 @@ struct job {
     atomic_bool answered;
     bool sheltered; /* in the spool's queue too; written under the watch's lock */
     struct ingest *ingest;
+    const struct settings *settings; /* the request's, whatever is in force meanwhile */
     struct exchange *exchange;
     struct request_head head;
     struct request_record
@@ -72,6 +73,7 @@ static void job_release(struct job *job) {
     if (atomic_fetch_sub(&job->holders, 1) == 1) {
         strbuf_free(&job->body);
         arena_free(job->arena);
+        settings_free(job->settings);
         free(job);
     }
 }
@@ -478,7 +480,23 @@ void ingest_late(void *context, struct exchange *exchange, struct http_answer *a
 
 static void *open_store(void *context) {
     const struct ingest *ingest = context;
-    return store_new(ingest->settings->ingest_dsn.data, "waybill webhook", STORE_PROMPT);
+    const struct settings *settings = current_take(ingest->current);
+    struct store *store = store_new(settings->ingest_dsn.data, "waybill webhook", STORE_PROMPT);
+    settings_free(settings);
+    return store;
+}
+
+static void renew_store(void *context, struct store *store) {
+    const struct ingest *ingest = context;
+    const struct settings *settings = current_take(ingest->current);
+    if (store != NULL && !store_use(store, settings->ingest_dsn.data)) {
+        log_text(LOG_ERROR, "no memory for another ingest_dsn", SLICE_EMPTY);
+    }
+    settings_free(settings);
+}
+
+static void renew(void *context, void *state) {
+    renew_store(context, state);
 }
 
 static void close_store(void *state) {
@@ -559,11 +577,11 @@ static enum auth_result authenticate(const struct job *job, struct slice token) 
         .body = strbuf_slice(&job->body),
         .url_token = token,
         .client = job->head.address,
-        .https = job->head.https || job->ingest->settings->plain_http,
+        .https = job->head.https || job->settings->plain_http,
         .received_at = job->head.received_at,
     };
     enum auth_result result = auth_check(&job->source->policy, &request);
-    return job->source == &job->ingest->settings->decoy ? AUTH_UNKNOWN_SOURCE : result;
+    return job->source == &job->settings->decoy ? AUTH_UNKNOWN_SOURCE : result;
 }
 
 static bool mode_allows(const struct source *source, const struct changes *changes) {
@@ -617,7 +635,7 @@ static void take_body(struct job *job) {
         .body = body,
         .tracking_url_template = job->source->tracking_url,
         .received_at = job->head.received_at,
-        .quarantine_max = job->ingest->settings->quarantine_max,
+        .quarantine_max = job->settings->quarantine_max,
     };
     enum ingest_reading reading = ingest_read(delivery, job->source->provider, job->arena);
     const struct changes *changes = &delivery->changes;
@@ -641,7 +659,7 @@ static bool is_identity(struct slice encoding) {
 }
 
 static void take_post(struct job *job, const struct route *route) {
-    const struct settings *settings = job->ingest->settings;
+    const struct settings *settings = job->settings;
     enum body_status status = exchange_read_body(job->exchange, settings->max_body, &job->body);
     job->record.bytes = (int64_t)job->body.len;
     if (status == BODY_TOO_LONG) {
@@ -675,13 +693,13 @@ static void take_probe(struct job *job, enum probe probe, struct slice method) {
         finish(job, &answer, SLICE_EMPTY, SLICE_OF("livez"));
     } else {
         job->is_probe = true;
-        job->details = responder_client(job->exchange, &job->head, job->ingest->settings) != NULL;
+        job->details = responder_client(job->exchange, &job->head, job->settings) != NULL;
         park(job);
     }
 }
 
 static void dispatch(struct job *job) {
-    const struct settings *settings = job->ingest->settings;
+    const struct settings *settings = job->settings;
     const struct http_params *params = &job->exchange->params;
     struct slice method = http_param(params, "REQUEST_METHOD");
     struct request_path path = request_path_read(params);
@@ -718,28 +736,33 @@ static void dispatch(struct job *job) {
 void ingest_handle(void *context, struct exchange *exchange) {
     struct ingest *ingest = context;
     struct request_head head;
-    request_head_read(&head, exchange, ingest->settings);
+    const struct settings *settings = current_take(ingest->current);
+    request_head_read(&head, exchange, settings);
     struct job *job = calloc(1, sizeof(*job));
-    struct arena *arena = arena_new(LIMIT_REQUEST_ARENA + 2 * ingest->settings->max_body);
+    struct arena *arena = arena_new(LIMIT_REQUEST_ARENA + 2 * settings->max_body);
     if (job == NULL || arena == NULL || request_is_refused(exchange)) {
         struct request_record record = {.reason = exchange->overloaded ? SLICE_OF("max_in_flight")
                                                                        : SLICE_OF("memory")};
         respond_overloaded(exchange, &head, &record);
         free(job);
         arena_free(arena);
+        settings_free(settings);
         return;
     }
-    *job = (struct job){
-        .ingest = ingest, .exchange = exchange, .head = head, .arena = arena, .holders = 1};
+    *job = (struct job){.ingest = ingest,
+                        .settings = settings,
+                        .exchange = exchange,
+                        .head = head,
+                        .arena = arena,
+                        .holders = 1};
     /* A little more than the longest body, so that a longer one is seen to be longer. */
-    strbuf_init(&job->body, ingest->settings->max_body + 2 * 65536);
+    strbuf_init(&job->body, settings->max_body + 2 * 65536);
     dispatch(job);
 }
 
 /* ---- start and end ---- */
 
-static struct batch_options queue_options(struct ingest *ingest) {
-    const struct settings *settings = ingest->settings;
+static struct batch_options queue_options(struct ingest *ingest, const struct settings *settings) {
     return (struct batch_options){
         .max_jobs = settings->max_in_flight,
         .max_bytes = settings->max_buffered + settings->max_in_flight * sizeof(struct job),
@@ -749,9 +772,8 @@ static struct batch_options queue_options(struct ingest *ingest) {
     };
 }
 
-static bool open_shelter(struct ingest *ingest, struct err *err) {
-    const struct settings *settings = ingest->settings;
-    struct batch_options options = queue_options(ingest);
+static bool open_shelter(struct ingest *ingest, const struct settings *settings, struct err *err) {
+    struct batch_options options = queue_options(ingest, settings);
     options.committers = 1;
     options.open = open_spool;
     options.close = close_spool;
@@ -770,32 +792,53 @@ static bool open_shelter(struct ingest *ingest, struct err *err) {
     if (ingest->shelter == NULL) {
         return false;
     }
+    struct drainer_options drain = {.spool = ingest->spool,
+                                    .dsn = settings->ingest_dsn.data,
+                                    .renew = renew_store,
+                                    .is_down = is_down,
+                                    .up = is_up,
+                                    .context = ingest};
     ingest->watch = watch_new(SPOOL_AFTER_MS, overdue, ingest, err);
-    ingest->drainer =
-        drainer_new(ingest->spool, settings->ingest_dsn.data, is_down, is_up, ingest, err);
+    ingest->drainer = drainer_new(&drain, err);
     return ingest->watch != NULL && ingest->drainer != NULL;
 }
 
-struct ingest *ingest_new(const struct settings *settings, struct err *err) {
+static bool open_queues(struct ingest *ingest, const struct settings *settings, struct err *err) {
+    struct batch_options options = queue_options(ingest, settings);
+    options.committers = settings->connections;
+    options.open = open_store;
+    options.close = close_store;
+    options.renew = renew;
+    options.run = run;
+    options.complete = complete;
+    if (settings->spool.len == 0 || open_shelter(ingest, settings, err)) {
+        ingest->batch = batch_new(&options, err);
+    }
+    return ingest->batch != NULL;
+}
+
+struct ingest *ingest_new(struct current *current, struct err *err) {
     struct ingest *ingest = calloc(1, sizeof(*ingest));
     if (ingest == NULL) {
         err_set(err, ERR_MEMORY, "out of memory");
         return NULL;
     }
-    ingest->settings = settings;
-    struct batch_options options = queue_options(ingest);
-    options.committers = settings->connections;
-    options.open = open_store;
-    options.close = close_store;
-    options.run = run;
-    options.complete = complete;
-    ingest->batch =
-        settings->spool.len == 0 || open_shelter(ingest, err) ? batch_new(&options, err) : NULL;
-    if (ingest->batch == NULL) {
+    ingest->current = current;
+    const struct settings *settings = current_take(current);
+    bool ok = open_queues(ingest, settings, err);
+    settings_free(settings);
+    if (!ok) {
         ingest_free(ingest);
         return NULL;
     }
     return ingest;
+}
+
+void ingest_renew(struct ingest *ingest) {
+    batch_renew(ingest->batch);
+    if (ingest->drainer != NULL) {
+        drainer_wake(ingest->drainer);
+    }
 }
 
 void ingest_free(struct ingest *ingest) {

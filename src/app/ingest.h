@@ -5,13 +5,15 @@
 #ifndef APP_INGEST_H
 #define APP_INGEST_H
 
+#include "app/current.h"
 #include "app/responder.h"
 
 struct ingest;
 
-/* The use case over SETTINGS (PART_WEBHOOK), with its committers started. SETTINGS must outlive it.
- */
-MUST_CHECK struct ingest *ingest_new(const struct settings *settings, struct err *err);
+/* The use case over CURRENT (PART_WEBHOOK), which must outlive it, with its committers started. */
+MUST_CHECK struct ingest *ingest_new(struct current *current, struct err *err);
+/* CURRENT has been replaced: connections to another database are made anew. */
+void ingest_renew(struct ingest *ingest);
 /* Finishes what is parked. */
 void ingest_free(struct ingest *ingest);
 

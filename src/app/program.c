@@ -27,6 +27,7 @@ static void print_help(const struct program *program) {
         "  --version       the release\n"
         "\n"
         "The configuration is $WAYBILL_CONFIG, else /etc/waybill/waybill.conf.\n"
+        "SIGHUP reads it again; a bad one is reported and the old one stays.\n"
         "SIGTERM and SIGUSR1 finish the requests in hand and end the program.\n",
         program->name, program->summary);
 }
@@ -67,11 +68,52 @@ static int read_options(const struct program *program, int argc, char **argv, st
     return optind < argc ? usage(program) : -1;
 }
 
-static bool serve(const struct program *program, const struct settings *settings, void *use_case,
-                  int listen_fd, struct err *err) {
-    if (listen_fd < 0) {
-        return cgi_serve(program->handle, program->late, use_case, ANSWER_DEADLINE_MS, err);
+/* A program that runs. */
+struct run {
+    const struct program *program;
+    struct current *current;
+    void *use_case;
+};
+
+/* Puts FRESH, which it takes, in force. */
+static bool put_in_force(const struct run *run, struct settings *fresh, struct err *err) {
+    const struct settings *running = current_take(run->current);
+    struct strbuf fixed = STRBUF_INIT(1024);
+    bool ok = settings_keep_fixed(fresh, running, run->program->part, &fixed);
+    settings_free(running);
+    if (ok) {
+        current_replace(run->current, fresh);
+        run->program->renew(run->use_case);
+    } else {
+        settings_free(fresh);
+        err_set(err, ERR_MEMORY, "out of memory");
     }
+    if (ok && fixed.len > 0) {
+        log_text(LOG_WARN, "changed options that count from the next start on",
+                 strbuf_slice(&fixed));
+    }
+    strbuf_free(&fixed);
+    return ok;
+}
+
+static void read_again(void *upkeep) {
+    const struct run *run = upkeep;
+    struct err err = ERR_INIT;
+    struct settings *fresh = settings_load(settings_path(), run->program->part, &err);
+    if (fresh != NULL && put_in_force(run, fresh, &err)) {
+        log_text(LOG_INFO, "the configuration was read again", slice_from_cstr(settings_path()));
+    } else {
+        log_text(LOG_ERROR, "the configuration cannot be used, the old one stays",
+                 slice_from_cstr(err.message));
+    }
+}
+
+static bool serve(struct run *run, int listen_fd, struct err *err) {
+    const struct program *program = run->program;
+    if (listen_fd < 0) {
+        return cgi_serve(program->handle, program->late, run->use_case, ANSWER_DEADLINE_MS, err);
+    }
+    const struct settings *settings = current_take(run->current);
     struct fcgi_options options = {
         .listen_fd = listen_fd,
         .max_in_flight = settings->max_in_flight,
@@ -79,8 +121,11 @@ static bool serve(const struct program *program, const struct settings *settings
         .deadline_ms = ANSWER_DEADLINE_MS,
         .handle = program->handle,
         .late = program->late,
-        .context = use_case,
+        .context = run->use_case,
+        .hang_up = read_again,
+        .upkeep = run,
     };
+    settings_free(settings);
     log_text(LOG_INFO, "serving", slice_from_cstr(program->name));
     return fcgi_serve(&options, err);
 }
@@ -91,10 +136,16 @@ static int run_with(const struct program *program, int listen_fd) {
     if (settings == NULL) {
         return program_failed(program->name, &err);
     }
-    void *use_case = program->start(settings, &err);
-    bool ok = use_case != NULL && serve(program, settings, use_case, listen_fd, &err);
-    program->stop(use_case);
-    settings_free(settings);
+    struct run run = {.program = program, .current = current_new(settings)};
+    if (run.current == NULL) {
+        settings_free(settings);
+        err_set(&err, ERR_MEMORY, "out of memory");
+        return program_failed(program->name, &err);
+    }
+    run.use_case = program->start(run.current, &err);
+    bool ok = run.use_case != NULL && serve(&run, listen_fd, &err);
+    program->stop(run.use_case);
+    current_free(run.current);
     return ok ? EXIT_DONE : program_failed(program->name, &err);
 }
 

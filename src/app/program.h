@@ -1,12 +1,12 @@
 /*
- * How the two responders start and end alike: command line, listening socket, plain CGI, exit code
- * (contract sections 1 and 9).
+ * How the two responders start and end alike: command line, listening socket, plain CGI, the
+ * configuration at the start and after SIGHUP, exit code (contract sections 1 and 9).
  */
 #ifndef APP_PROGRAM_H
 #define APP_PROGRAM_H
 
 #include "adapter/exchange.h"
-#include "app/settings.h"
+#include "app/current.h"
 
 /* Exit codes of all programs. */
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
@@ -16,9 +16,11 @@ struct program {
     const char *name;    /* "webhook.fcgi" */
     const char *summary; /* one line for --help */
     enum settings_part part;
-    /* The use case over SETTINGS; NULL with ERR. */
-    void *(*start)(const struct settings *settings, struct err *err);
+    /* The use case over the configuration in force; NULL with ERR. */
+    void *(*start)(struct current *current, struct err *err);
     void (*stop)(void *use_case);
+    /* Another configuration is in force. */
+    void (*renew)(void *use_case);
     void (*handle)(void *use_case, struct exchange *exchange);
     void (*late)(void *use_case, struct exchange *exchange, struct http_answer *answer);
 };

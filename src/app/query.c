@@ -20,7 +20,7 @@
 #define LOOK_AGAIN_MS 1000
 
 struct query {
-    const struct settings *settings;
+    struct current *current;
     struct batch *batch;
     struct spool *spool; /* to see whether events wait; NULL: none is configured */
     pthread_mutex_t spool_lock;
@@ -35,6 +35,7 @@ enum job_kind { JOB_PROBE, JOB_DOCUMENT, JOB_SEARCH };
 struct job {
     struct batch_job batch; /* first */
     struct query *query;
+    const struct settings *settings; /* the request's, whatever is in force meanwhile */
     struct exchange *exchange;
     struct request_head head;
     struct request_record record; /* not changed after parking: a late answer reads it */
@@ -65,6 +66,7 @@ static void job_free(struct job *job) {
         free(job->lookups);
         http_answer_free(&job->answer);
         arena_free(job->arena);
+        settings_free(job->settings);
         free(job);
     }
 }
@@ -257,7 +259,19 @@ static void take_found_documents(struct job *job) {
 
 static void *open_store(void *context) {
     const struct query *query = context;
-    return store_new(query->settings->status_dsn.data, "waybill status", STORE_PROMPT);
+    const struct settings *settings = current_take(query->current);
+    struct store *store = store_new(settings->status_dsn.data, "waybill status", STORE_PROMPT);
+    settings_free(settings);
+    return store;
+}
+
+static void renew(void *context, void *store) {
+    const struct query *query = context;
+    const struct settings *settings = current_take(query->current);
+    if (store != NULL && !store_use(store, settings->status_dsn.data)) {
+        log_text(LOG_ERROR, "no memory for another status_dsn", SLICE_EMPTY);
+    }
+    settings_free(settings);
 }
 
 static void close_store(void *state) {
@@ -630,7 +644,7 @@ static void dispatch(struct job *job) {
     enum probe probe = probe_of(&path);
     exchange_discard_body(job->exchange);
     job->is_head = slice_eq(method, SLICE_OF("HEAD"));
-    job->client = responder_client(job->exchange, &job->head, job->query->settings);
+    job->client = responder_client(job->exchange, &job->head, job->settings);
     job->full = job->client != NULL && job->client->full;
     if (probe == PROBE_NONE && !find_resource(&path, &kind, &below)) {
         finish_problem(job, 404, SLICE_EMPTY, SLICE_OF("path"));
@@ -648,7 +662,8 @@ static void dispatch(struct job *job) {
 void query_handle(void *context, struct exchange *exchange) {
     struct query *query = context;
     struct request_head head;
-    request_head_read(&head, exchange, query->settings);
+    const struct settings *settings = current_take(query->current);
+    request_head_read(&head, exchange, settings);
     struct job *job = calloc(1, sizeof(*job));
     struct arena *arena = arena_new(LIMIT_REQUEST_ARENA);
     if (job == NULL || arena == NULL || request_is_refused(exchange)) {
@@ -657,24 +672,16 @@ void query_handle(void *context, struct exchange *exchange) {
         respond_overloaded(exchange, &head, &record);
         free(job);
         arena_free(arena);
+        settings_free(settings);
         return;
     }
-    *job = (struct job){.query = query, .exchange = exchange, .head = head, .arena = arena};
+    *job = (struct job){
+        .query = query, .settings = settings, .exchange = exchange, .head = head, .arena = arena};
     http_answer_init(&job->answer);
     dispatch(job);
 }
 
-struct query *query_new(const struct settings *settings, struct err *err) {
-    struct query *query = calloc(1, sizeof(*query));
-    if (query == NULL) {
-        err_set(err, ERR_MEMORY, "out of memory");
-        return NULL;
-    }
-    query->settings = settings;
-    pthread_mutex_init(&query->spool_lock, NULL);
-    if (settings->spool.len > 0) {
-        query->spool = responder_spool(settings);
-    }
+static bool open_queue(struct query *query, const struct settings *settings, struct err *err) {
     struct batch_options options = {
         .committers = settings->connections,
         .max_jobs = settings->max_in_flight,
@@ -684,16 +691,38 @@ struct query *query_new(const struct settings *settings, struct err *err) {
         .batch_bytes = LIMIT_BATCH_BYTES,
         .open = open_store,
         .close = close_store,
+        .renew = renew,
         .run = run,
         .complete = complete,
         .context = query,
     };
+    if (settings->spool.len > 0) {
+        query->spool = responder_spool(settings);
+    }
     query->batch = batch_new(&options, err);
-    if (query->batch == NULL) {
+    return query->batch != NULL;
+}
+
+struct query *query_new(struct current *current, struct err *err) {
+    struct query *query = calloc(1, sizeof(*query));
+    if (query == NULL) {
+        err_set(err, ERR_MEMORY, "out of memory");
+        return NULL;
+    }
+    query->current = current;
+    pthread_mutex_init(&query->spool_lock, NULL);
+    const struct settings *settings = current_take(current);
+    bool ok = open_queue(query, settings, err);
+    settings_free(settings);
+    if (!ok) {
         query_free(query);
         return NULL;
     }
     return query;
+}
+
+void query_renew(struct query *query) {
+    batch_renew(query->batch);
 }
 
 void query_free(struct query *query) {

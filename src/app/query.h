@@ -5,12 +5,15 @@
 #ifndef APP_QUERY_H
 #define APP_QUERY_H
 
+#include "app/current.h"
 #include "app/responder.h"
 
 struct query;
 
-/* The use case over SETTINGS (PART_STATUS), with its readers started. SETTINGS must outlive it. */
-MUST_CHECK struct query *query_new(const struct settings *settings, struct err *err);
+/* The use case over CURRENT (PART_STATUS), which must outlive it, with its readers started. */
+MUST_CHECK struct query *query_new(struct current *current, struct err *err);
+/* CURRENT has been replaced: connections to another database are made anew. */
+void query_renew(struct query *query);
 /* Finishes what is parked. */
 void query_free(struct query *query);
 

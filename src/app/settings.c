@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,7 @@ struct secret {
 /* What settings_load() really makes. */
 struct loaded {
     struct settings settings; /* first: settings_free() casts back */
+    atomic_size_t holders;
     struct arena *arena;
     struct secret *secrets;
 };
@@ -863,7 +865,11 @@ struct settings *settings_load(const char *path, enum settings_part part, struct
     };
     if (l.out == NULL) {
         (void)no_memory(&l);
-    } else if (!load_all(&l, part)) {
+        config_free(config);
+        return NULL;
+    }
+    l.out->holders = 1;
+    if (!load_all(&l, part)) {
         settings_free(&l.out->settings);
         l.out = NULL;
     }
@@ -871,14 +877,57 @@ struct settings *settings_load(const char *path, enum settings_part part, struct
     return l.out != NULL ? &l.out->settings : NULL;
 }
 
-void settings_free(struct settings *settings) {
-    struct loaded *loaded = (struct loaded *)(void *)settings;
-    if (loaded == NULL) {
+static struct loaded *loaded_of(const struct settings *settings) {
+    return (struct loaded *)(uintptr_t)settings;
+}
+
+const struct settings *settings_hold(const struct settings *settings) {
+    atomic_fetch_add(&loaded_of(settings)->holders, 1);
+    return settings;
+}
+
+void settings_free(const struct settings *settings) {
+    struct loaded *loaded = loaded_of(settings);
+    if (loaded == NULL || atomic_fetch_sub(&loaded->holders, 1) > 1) {
         return;
     }
     wipe_secrets(loaded->secrets);
     arena_free(loaded->arena);
     free(loaded);
+}
+
+/* ---- what only a restart changes ---- */
+
+static bool keep_number(size_t *fresh, size_t running, const char *section, const char *option,
+                        struct strbuf *names) {
+    if (*fresh != running) {
+        *fresh = running;
+        strbuf_addf(names, "%s%s.%s", names->len > 0 ? " " : "", section, option);
+    }
+    return !strbuf_failed(names);
+}
+
+static bool keep_spool(struct settings *fresh, const struct settings *running,
+                       struct strbuf *names) {
+    if (!slice_eq(fresh->spool, running->spool)) {
+        strbuf_addf(names, "%swebhook.spool", names->len > 0 ? " " : "");
+        return arena_dup(loaded_of(fresh)->arena, running->spool, &fresh->spool) &&
+               !strbuf_failed(names);
+    }
+    return true;
+}
+
+bool settings_keep_fixed(struct settings *fresh, const struct settings *running,
+                         enum settings_part part, struct strbuf *names) {
+    bool status = part == PART_STATUS;
+    const char *own = status ? "status" : "webhook";
+    return keep_number(&fresh->max_in_flight, running->max_in_flight, own, "max_in_flight",
+                       names) &&
+           keep_number(&fresh->connections, running->connections, own, "connections", names) &&
+           (status ||
+            keep_number(&fresh->max_buffered, running->max_buffered, own, "max_buffered", names)) &&
+           keep_spool(fresh, running, names) &&
+           (status || keep_number(&fresh->spool_max, running->spool_max, own, "spool_max", names));
 }
 
 /* ---- questions ---- */

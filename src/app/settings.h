@@ -1,13 +1,14 @@
 /*
  * The configuration, checked and ready for use: what the values of adapter/config.h mean.
  *
- * Immutable after loading, so threads share it without locks. Each program opens only the secrets
- * it needs.
+ * Immutable after loading, so threads share it without locks, and counted: the last holder frees
+ * it. Each program opens only the secrets it needs.
  */
 #ifndef APP_SETTINGS_H
 #define APP_SETTINGS_H
 
 #include "base/err.h"
+#include "base/strbuf.h"
 #include "domain/auth.h"
 #include "domain/provider.h"
 
@@ -76,7 +77,17 @@ const char *settings_path(void);
  */
 MUST_CHECK struct settings *settings_load(const char *path, enum settings_part part,
                                           struct err *err);
-void settings_free(struct settings *settings); /* NULL is allowed */
+void settings_free(const struct settings *settings); /* NULL is allowed */
+/* One more holder of SETTINGS, who calls settings_free() too. */
+const struct settings *settings_hold(const struct settings *settings);
+/*
+ * Some options count at the start only (sizes of queues, connections, the spool). Where those of
+ * FRESH, which nobody else has yet, are not those of RUNNING, they are set to these, so that FRESH
+ * says what is, and their names are added to NAMES: "webhook.connections webhook.spool". False
+ * without memory.
+ */
+MUST_CHECK bool settings_keep_fixed(struct settings *fresh, const struct settings *running,
+                                    enum settings_part part, struct strbuf *names);
 
 /* [a-z][a-z0-9-]{0,31}, and none of the words that are pages of waybill's own. */
 bool source_name_is_valid(struct slice name);

@@ -15,6 +15,7 @@ struct committer {
     pthread_t thread;
     pthread_cond_t wake;
     bool idle;
+    size_t renewals;          /* called for */
     struct batch_job **taken; /* room for one transaction */
 };
 
@@ -27,6 +28,7 @@ struct batch {
     size_t answering;   /* those that are done but for complete() */
     int64_t since_ms;   /* the queue has not been empty, or untouched, since then */
     bool stopping;
+    size_t renewals; /* asked for */
     struct committer *committers;
     size_t started;
 };
@@ -95,10 +97,10 @@ static void wake_one(struct batch *batch) {
     }
 }
 
-/* Waits until a batch is due; the lock is held. */
+/* Waits until a batch is due or a renewal; the lock is held. */
 static void wait_for_work(struct committer *committer) {
     struct batch *batch = committer->batch;
-    while (!is_due(batch)) {
+    while (!is_due(batch) && committer->renewals == batch->renewals) {
         committer->idle = true;
         if (batch->jobs == 0) {
             pthread_cond_wait(&committer->wake, &batch->lock);
@@ -108,6 +110,18 @@ static void wait_for_work(struct committer *committer) {
         }
     }
     committer->idle = false;
+}
+
+/* The lock is held; not meanwhile. */
+static void renew(struct committer *committer, void *state) {
+    struct batch *batch = committer->batch;
+    while (committer->renewals != batch->renewals) {
+        committer->renewals = batch->renewals;
+        pthread_mutex_unlock(&batch->lock);
+        batch->options.renew(batch->options.context, state);
+        pthread_mutex_lock(&batch->lock);
+        wait_for_work(committer);
+    }
 }
 
 static void *commit(void *argument) {
@@ -121,6 +135,7 @@ static void *commit(void *argument) {
         batch->running -= count;
         batch->answering -= count;
         wait_for_work(committer);
+        renew(committer, state);
         count = take(batch, committer->taken);
         if (batch->jobs > 0) {
             wake_one(batch);
@@ -189,6 +204,15 @@ bool batch_submit(struct batch *batch, struct batch_job *job) {
     }
     pthread_mutex_unlock(&batch->lock);
     return room;
+}
+
+void batch_renew(struct batch *batch) {
+    pthread_mutex_lock(&batch->lock);
+    batch->renewals++;
+    for (size_t i = 0; i < batch->started; i++) {
+        pthread_cond_signal(&batch->committers[i].wake);
+    }
+    pthread_mutex_unlock(&batch->lock);
 }
 
 void batch_free(struct batch *batch) {

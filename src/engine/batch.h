@@ -37,6 +37,9 @@ struct batch_options {
     /* The state of one committer (a connection); called in its thread. NULL is a state too. */
     void *(*open)(void *context);
     void (*close)(void *state);
+    /* Between two transactions, after batch_renew(): what the state was made of has changed. NULL:
+     * nobody calls that. */
+    void (*renew)(void *context, void *state);
     /* One transaction over COUNT jobs, in the order of submission. */
     enum batch_result (*run)(void *state, struct batch_job **jobs, size_t count);
     /* The end of one job: DONE, REFUSED (alone) or FAILED. The job is the user's again. Called in
@@ -51,6 +54,8 @@ struct batch;
 MUST_CHECK struct batch *batch_new(const struct batch_options *options, struct err *err);
 /* Queues JOB; false, and the job stays the caller's, when the queue is full. */
 MUST_CHECK bool batch_submit(struct batch *batch, struct batch_job *job);
+/* Has every committer call renew() before its next transaction, an idle one at once. */
+void batch_renew(struct batch *batch);
 /* Finishes what is queued, ends the committers and frees BATCH. No job may be submitted any more.
  */
 void batch_free(struct batch *batch);

@@ -32,7 +32,7 @@
 #define LAYOUT 1
 
 struct spool {
-    const char *folder;
+    char *folder;
     size_t max_bytes;
     void (*told)(const char *text);
     pthread_mutex_t lock; /* one thread at a time uses the file */
@@ -44,11 +44,15 @@ struct spool {
 
 struct spool *spool_new(const char *folder, size_t max_bytes, void (*told)(const char *text)) {
     struct spool *spool = calloc(1, sizeof(*spool));
-    if (spool != NULL) {
-        *spool = (struct spool){
-            .folder = folder, .max_bytes = max_bytes, .told = told, .room_fd = -1, .drain_fd = -1};
-        pthread_mutex_init(&spool->lock, NULL);
+    char *copy = strdup(folder);
+    if (spool == NULL || copy == NULL) {
+        free(spool);
+        free(copy);
+        return NULL;
     }
+    *spool = (struct spool){
+        .folder = copy, .max_bytes = max_bytes, .told = told, .room_fd = -1, .drain_fd = -1};
+    pthread_mutex_init(&spool->lock, NULL);
     return spool;
 }
 
@@ -62,6 +66,7 @@ void spool_free(struct spool *spool) {
         close_file(spool);
         spool_drain_end(spool);
         pthread_mutex_destroy(&spool->lock);
+        free(spool->folder);
         free(spool);
     }
 }

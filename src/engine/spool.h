@@ -43,7 +43,7 @@ struct spool_state {
 
 /*
  * The spool in FOLDER with at most MAX_BYTES in its file; what SQLite keeps beside it (-wal) comes
- * on top, some megabytes. Both are kept, not copied. Nothing is touched before the first call. TOLD
+ * on top, some megabytes. Nothing is touched before the first call. TOLD
  * hears of damage, in a line for the log; it may be called by any thread that uses the spool. NULL
  * without memory.
  */

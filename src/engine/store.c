@@ -1,5 +1,6 @@
 #include "engine/store.h"
 
+#include "adapter/crypto.h"
 #include "engine/store_connection.h"
 
 #include <stdlib.h>
@@ -15,11 +16,12 @@
 
 struct store *store_new(const char *dsn, const char *application, enum store_patience patience) {
     struct store *store = calloc(1, sizeof(*store));
-    if (store != NULL) {
-        store->dsn = dsn;
-        store->application = application;
-        store->patience = patience;
+    if (store == NULL || !store_use(store, dsn)) {
+        free(store);
+        return NULL;
     }
+    store->application = application;
+    store->patience = patience;
     return store;
 }
 
@@ -31,11 +33,34 @@ static void disconnect(struct store *store) {
     store->documents = NULL;
 }
 
+static void forget_dsn(struct store *store) {
+    if (store->dsn != NULL) {
+        crypto_wipe(store->dsn, strlen(store->dsn));
+        free(store->dsn);
+    }
+}
+
 void store_free(struct store *store) {
     if (store != NULL) {
         disconnect(store);
+        forget_dsn(store);
         free(store);
     }
+}
+
+bool store_use(struct store *store, const char *dsn) {
+    if (store->dsn != NULL && strcmp(store->dsn, dsn) == 0) {
+        return true;
+    }
+    char *copy = strdup(dsn);
+    if (copy == NULL) {
+        return false;
+    }
+    disconnect(store);
+    forget_dsn(store);
+    store->dsn = copy;
+    store->down_until_ms = 0; /* that was another database, or another password */
+    return true;
 }
 
 /*

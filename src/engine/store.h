@@ -27,11 +27,14 @@ enum store_result {
 /* How long one call may take: requests wait for it, or an administrator who has the time. */
 enum store_patience { STORE_PROMPT, STORE_PATIENT };
 
-/* A store for DSN (kept, not copied), not yet connected. APPLICATION is what pg_stat_activity
+/* A store for DSN, not yet connected. APPLICATION (kept, not copied) is what pg_stat_activity
  * shows. NULL without memory. */
 MUST_CHECK struct store *store_new(const char *dsn, const char *application,
                                    enum store_patience patience);
 void store_free(struct store *store);
+/* From the next call on, DSN: the old connection is closed unless it is the same. False without
+ * memory: then nothing changes. */
+MUST_CHECK bool store_use(struct store *store, const char *dsn);
 
 /* ---- writing (role waybill_ingest) ---- */
 

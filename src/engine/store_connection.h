@@ -20,7 +20,7 @@ enum row_type {
 };
 
 struct store {
-    const char *dsn;
+    char *dsn; /* wiped, it may hold a password */
     const char *application;
     enum store_patience patience;
     struct pg *pg;                    /* NULL: not connected */

@@ -440,16 +440,6 @@ def connections_to(path: str) -> list[str]:
     return [fields[6] for fields in lines if fields[-1] == path and fields[5] == "03"]
 
 
-@pytest.mark.parametrize("name", RESPONDERS)
-def test_a_hang_up_ends_nothing(stack: Stack, name: str) -> None:
-    """The configuration is not read again yet; the responder goes on with the one it has."""
-    pids = stack.pids()
-    os.kill(stack.pid(name), signal.SIGHUP)
-    assert stack.sender("crossborderly").post(new_event()).status == 200
-    assert stack.status.get("/orders", {"limit": 1}).status == 200
-    assert stack.pids() == pids
-
-
 # ---- every 200 has its row ----
 
 

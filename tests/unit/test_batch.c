@@ -38,7 +38,7 @@ struct world {
     size_t sizes[8];   /* of the first transactions */
     size_t down_after; /* so many runs, and from then on it fails whatever the jobs */
     bool out_of_order; /* a transaction had its jobs in another order than they were submitted in */
-    size_t opened, closed;
+    size_t opened, closed, renewed;
     struct connection {
         struct world *world;
     } connections[8]; /* one a committer */
@@ -59,6 +59,16 @@ static void close_state(void *state) {
     struct world *world = ((struct connection *)state)->world;
     pthread_mutex_lock(&world->lock);
     world->closed++;
+    pthread_mutex_unlock(&world->lock);
+}
+
+static void renew(void *context, void *state) {
+    struct world *world = context;
+    assert_ptr_equal(((struct connection *)state)->world, world);
+    pthread_mutex_lock(&world->lock);
+    assert_true(world->in_run < world->opened);
+    world->renewed++;
+    pthread_cond_broadcast(&world->changed);
     pthread_mutex_unlock(&world->lock);
 }
 
@@ -130,6 +140,7 @@ static void start(struct fixture *fixture, size_t committers, size_t max_jobs, s
         .batch_bytes = batch_bytes,
         .open = open_state,
         .close = close_state,
+        .renew = renew,
         .run = run,
         .complete = complete,
         .context = &fixture->world,
@@ -522,6 +533,34 @@ static void nothing_is_lost_between_threads(void **state) {
     }
 }
 
+static void wait_until_renewed(struct world *world, size_t count) {
+    pthread_mutex_lock(&world->lock);
+    while (world->renewed < count) {
+        pthread_cond_wait(&world->changed, &world->lock);
+    }
+    pthread_mutex_unlock(&world->lock);
+}
+
+/* An idle committer at once, a busy one after its batch; and the work goes on. */
+static void every_committer_renews(void **state) {
+    struct fixture fixture;
+    (void)state;
+    start(&fixture, 2, 100, 1000, 10, 1000);
+    batch_renew(fixture.batch);
+    wait_until_renewed(&fixture.world, 2);
+    set_gate(&fixture.world, true);
+    assert_true(submit(&fixture, 0, 1));
+    wait_until_running(&fixture.world, 1);
+    batch_renew(fixture.batch);
+    wait_until_renewed(&fixture.world, 3);
+    set_gate(&fixture.world, false);
+    wait_until_renewed(&fixture.world, 4);
+    assert_true(submit(&fixture, 1, 1));
+    batch_free(fixture.batch);
+    check_answers(&fixture, 2);
+    assert_int_equal(fixture.world.renewed, 4);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_job_alone_is_a_batch),
@@ -537,6 +576,7 @@ int main(void) {
         cmocka_unit_test(committers_work_at_the_same_time),
         cmocka_unit_test(a_stuck_batch_holds_nobody_up),
         cmocka_unit_test(one_after_another_stays_with_one_connection),
+        cmocka_unit_test(every_committer_renews),
         cmocka_unit_test(nothing_is_lost_between_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -495,6 +495,42 @@ static void test_sources(void **state) {
     settings_free(settings);
 }
 
+/* What only counts at the start is kept and named; what the program does not use is not named. */
+static void test_fixed_options(void **state) {
+    static const struct {
+        enum settings_part part;
+        const char *config, *names;
+    } rows[] = {
+        {PART_WEBHOOK, full_config, ""},
+        {PART_STATUS, full_config, ""},
+        {PART_WEBHOOK, "webhook { quarantine_max = 1 max_body = 1024 plain_http = no }",
+         "webhook.max_in_flight webhook.connections webhook.max_buffered webhook.spool "
+         "webhook.spool_max"},
+        {PART_STATUS, "status { plain_http = yes }",
+         "status.max_in_flight status.connections webhook.spool"},
+        {PART_STATUS,
+         "webhook { spool = \"spool\" spool_max = 4096 max_buffered = \"9MiB\" connections = 1 } "
+         "status { max_in_flight = 9 connections = 5 }",
+         "status.connections"},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct settings *running = load_full(rows[i].part);
+        struct settings *fresh = load_good(rows[i].config, rows[i].part);
+        struct strbuf names = STRBUF_INIT(256);
+        size_t max_body = fresh->max_body;
+        assert_true(settings_keep_fixed(fresh, running, rows[i].part, &names));
+        assert_slice(strbuf_slice(&names), rows[i].names);
+        assert_int_equal(fresh->connections, running->connections);
+        assert_int_equal(fresh->max_in_flight, running->max_in_flight);
+        assert_cstr(fresh->spool, running->spool.data);
+        assert_int_equal(fresh->max_body, max_body);
+        strbuf_free(&names);
+        settings_free(running);
+        settings_free(fresh);
+    }
+}
+
 /* Each program knows what it needs and no more; the secret file need not even be there. */
 static void test_parts(void **state) {
     static const struct {
@@ -634,7 +670,7 @@ int main(void) {
         cmocka_unit_test(test_parts),        cmocka_unit_test(test_dsn_is_optional),
         cmocka_unit_test(test_decoy),        cmocka_unit_test(test_clients),
         cmocka_unit_test(test_path),         cmocka_unit_test(test_relative_paths),
-        cmocka_unit_test(test_no_file),
+        cmocka_unit_test(test_no_file),      cmocka_unit_test(test_fixed_options),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
