@@ -159,10 +159,14 @@ static void take_document(struct job *job) {
 
 /* ---- a search ---- */
 
-/* Where the client goes on: behind what it got, and at the feed's end when it got all there is. */
+/* Where the client goes on: behind what it got, and at the feed's end when it got all there is. A
+ * standby may be behind what another database has told the client already. */
 static int64_t next_position(const struct store_search *search) {
+    if (search->stopped_at > 0) {
+        return search->stopped_at;
+    }
     if (search->changes && !search->more) {
-        return search->newest;
+        return search->newest > search->after ? search->newest : search->after;
     }
     return search->count > 0 ? search->found[search->count - 1].version : 0;
 }
@@ -170,7 +174,7 @@ static int64_t next_position(const struct store_search *search) {
 static bool cursor_is_ours(const struct job *job) {
     int64_t feed_id = 0, position = 0;
     return cursor_read(job->cursor, &feed_id, &position) && feed_id == job->search.feed_id &&
-           position <= job->search.newest;
+           (position <= job->search.newest || job->search.standby);
 }
 
 static bool search_etag(const struct job *job, struct strbuf *out) {
@@ -178,8 +182,9 @@ static bool search_etag(const struct job *job, struct strbuf *out) {
     uint8_t digest[SHA256_LEN];
     char text[2 * SHA256_LEN + 1];
     struct slice found = {(const char *)search->found, search->count * sizeof(*search->found)};
+    struct slice next = {(const char *)&job->cursor_position, sizeof(job->cursor_position)};
     struct slice fields[] = {slice_from_cstr(variant_of(job)), found,
-                             search->more ? SLICE_OF("more") : SLICE_EMPTY};
+                             search->more ? next : SLICE_EMPTY};
     if (!crypto_sha256_fields(fields, ARRAY_LEN(fields), digest)) {
         return false;
     }

@@ -8,10 +8,11 @@
 #include <string.h>
 
 extern const struct command migrate_command, check_command, rebuild_command, spool_command,
-    help_command;
+    prune_command, help_command;
 
 const struct command *const command_table[] = {
-    &migrate_command, &check_command, &rebuild_command, &spool_command, &help_command,
+    &migrate_command, &check_command, &rebuild_command,
+    &spool_command,   &prune_command, &help_command,
 };
 const size_t command_count = ARRAY_LEN(command_table);
 

@@ -15,7 +15,7 @@
 struct store;
 
 /* The migrations this release knows: the number of the last file in schema/. */
-#define STORE_SCHEMA 8
+#define STORE_SCHEMA 9
 
 enum store_result {
     STORE_OK,
@@ -77,7 +77,9 @@ struct store_search {
         *found; /* newest change first, at most limit; freed by store_search_free() */
     size_t count;
     bool more;
+    int64_t stopped_at;      /* where a walk ended before it had found enough; 0: it did not */
     int64_t feed_id, newest; /* of this database */
+    bool standby;            /* it follows another, which may be ahead of it */
 };
 struct store_found {
     struct uuid order;
@@ -130,6 +132,11 @@ MUST_CHECK enum store_result store_order_keys(struct store *store, const struct 
                                               struct err *err);
 MUST_CHECK enum store_result store_order_count(struct store *store, int64_t *count,
                                                struct err *err);
+
+/* Removes entries of the change feed that a newer change of their order has replaced, among at most
+ * ENTRIES behind *position, which it moves on; -1: there are no more. */
+MUST_CHECK enum store_result store_prune_feed(struct store *store, int64_t *position,
+                                              int32_t entries, int64_t *pruned, struct err *err);
 
 /* One stored delivery, read back. */
 struct store_delivery {

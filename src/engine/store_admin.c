@@ -179,6 +179,38 @@ enum store_result store_order_count(struct store *store, int64_t *count, struct 
     return store_run(store, run_order_count, count, err);
 }
 
+struct pruning {
+    int64_t position, pruned;
+    int32_t entries;
+};
+
+static bool run_prune(struct store *store, void *context, int64_t deadline_ms, struct err *err) {
+    struct pruning *pruning = context;
+    struct pg_params params;
+    struct pg_result *result = NULL;
+    pg_params_init(&params, 4096);
+    pg_add_int8(&params, pruning->position);
+    pg_add_int4(&params, pruning->entries);
+    bool ok = pg_query(store->pg, "SELECT looked_to, pruned FROM waybill_data.prune_feed($1, $2)",
+                       &params, deadline_ms, &result, err);
+    pg_params_free(&params);
+    if (ok) {
+        pruning->position = pg_is_null(result, 0, 0) ? -1 : pg_integer(result, 0, 0);
+        pruning->pruned = pg_integer(result, 0, 1);
+    }
+    pg_result_clear(result);
+    return ok;
+}
+
+enum store_result store_prune_feed(struct store *store, int64_t *position, int32_t entries,
+                                   int64_t *pruned, struct err *err) {
+    struct pruning pruning = {*position, 0, entries};
+    enum store_result result = store_run(store, run_prune, &pruning, err);
+    *position = pruning.position;
+    *pruned = pruning.pruned;
+    return result;
+}
+
 static bool write_rebuilt(struct store *store, struct store_rebuild *rebuild,
                           struct delivery *const *deliveries, size_t count, int64_t deadline_ms,
                           struct err *err) {

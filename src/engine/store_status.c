@@ -213,13 +213,16 @@ static void add_filter_array(struct pg_params *params, const struct slice *items
 static bool take_found(const struct pg_result *result, struct store_search *search,
                        struct err *err) {
     size_t rows = pg_row_count(result);
-    /* One row more than asked for says that there are more; the first row is the state of the feed
-     * and always there. */
-    size_t found = rows - 1;
-    search->more = found > (size_t)search->limit;
-    search->count = search->more ? (size_t)search->limit : found;
-    search->feed_id = pg_integer(result, 0, 2);
+    /* The first row is the state of the feed and always there. A last row without a key says where
+     * a walk stopped; otherwise one row more than asked for says that there are more. */
+    bool stopped = rows > 1 && pg_is_null(result, rows - 1, 0);
+    size_t found = rows - (stopped ? 2 : 1);
+    search->more = stopped || found > (size_t)search->limit;
+    search->count = found > (size_t)search->limit ? (size_t)search->limit : found;
+    search->stopped_at = stopped ? pg_integer(result, rows - 1, 1) : 0;
     search->newest = pg_integer(result, 0, 1);
+    search->feed_id = pg_integer(result, 0, 2);
+    search->standby = pg_integer(result, 0, 3) != 0;
     search->found = calloc(search->count + 1, sizeof(*search->found));
     if (search->found == NULL) {
         return err_set(err, ERR_MEMORY, "out of memory");
@@ -241,15 +244,39 @@ static void add_sources(struct pg_params *params, const struct store_search *sea
 
 /* The state of the feed comes along: a cursor is judged by the database that answers. */
 #define WITH_FEED_STATE                                                                            \
-    "SELECT NULL::uuid, s.newest, s.feed_id FROM waybill_data.feed_state() s UNION ALL "
+    "SELECT NULL::uuid, s.newest, s.feed_id, pg_catalog.pg_is_in_recovery()"                       \
+    " FROM waybill_data.feed_state() s UNION ALL SELECT f.*, NULL, NULL FROM "
 
 static const char *add_changes(struct pg_params *params, const struct store_search *search) {
     pg_add_int8(params, search->from_newest ? INT64_MAX : search->after);
     pg_add_bool(params, search->live);
     add_sources(params, search);
     pg_add_int4(params, search->limit + 1);
-    return WITH_FEED_STATE "SELECT * FROM (SELECT order_key, version, NULL::bigint FROM"
-                           " waybill_data.find_changes($1, $2, $3, $4) ORDER BY version) f";
+    return WITH_FEED_STATE "waybill_data.walk_changes($1, $2, $3, $4) f";
+}
+
+/* No index leads to these. */
+static bool is_walk(const struct store_search *search) {
+    return search->order_number_count == 0 && search->external_reference_count == 0 &&
+           search->tracking_number_count == 0 && search->order == NULL;
+}
+
+static void add_before(struct pg_params *params, const struct store_search *search) {
+    if (search->before > 0) {
+        pg_add_int8(params, search->before);
+    } else {
+        pg_add_null(params);
+    }
+}
+
+static const char *add_walk(struct pg_params *params, const struct store_search *search) {
+    pg_add_text(params, search->source);
+    pg_add_text(params, search->status);
+    pg_add_bool(params, search->live);
+    add_sources(params, search);
+    add_before(params, search);
+    pg_add_int4(params, search->limit + 1);
+    return WITH_FEED_STATE "waybill_data.walk_orders($1, $2, $3, $4, $5, $6) f";
 }
 
 static const char *add_filters(struct pg_params *params, const struct store_search *search) {
@@ -265,15 +292,9 @@ static const char *add_filters(struct pg_params *params, const struct store_sear
     pg_add_text(params, search->status);
     pg_add_bool(params, search->live);
     add_sources(params, search);
-    if (search->before > 0) {
-        pg_add_int8(params, search->before);
-    } else {
-        pg_add_null(params);
-    }
+    add_before(params, search);
     pg_add_int4(params, search->limit + 1);
-    return WITH_FEED_STATE
-        "SELECT * FROM (SELECT order_key, version, NULL::bigint FROM"
-        " waybill_data.find_orders($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ORDER BY version DESC) f";
+    return WITH_FEED_STATE "waybill_data.find_orders($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) f";
 }
 
 static bool run_find(struct store *store, void *context, int64_t deadline_ms, struct err *err) {
@@ -282,7 +303,9 @@ static bool run_find(struct store *store, void *context, int64_t deadline_ms, st
     struct pg_result *result = NULL;
     store_search_free(search); /* of an attempt before */
     pg_params_init(&params, (size_t)1 << 20);
-    const char *sql = search->changes ? add_changes(&params, search) : add_filters(&params, search);
+    const char *sql = search->changes   ? add_changes(&params, search)
+                      : is_walk(search) ? add_walk(&params, search)
+                                        : add_filters(&params, search);
     bool ok = pg_query(store->pg, sql, &params, deadline_ms, &result, err) &&
               take_found(result, search, err);
     pg_params_free(&params);

@@ -67,20 +67,26 @@ class Background:
 class Follower:
     """Reads the change feed on from where it began, and remembers all it was told."""
 
-    def __init__(self, status: StatusClient) -> None:
+    def __init__(self, status: StatusClient, limit: int = 20) -> None:
         self._status = status
-        self._cursor = status.json("/changes", {"after": "latest"})["next_cursor"]
+        self._limit = limit
+        self.cursor = status.json("/changes", {"after": "latest"})["next_cursor"]
         self.documents: list[Json] = []
 
-    def read_on(self) -> None:
-        more = True
+    def read_on(self) -> list[Json]:
+        """To the feed's end: what is new."""
+        news, more = [], True
         while more:
-            page = self._status.json("/changes", {"after": self._cursor, "limit": 20})
-            self.documents += page["orders"]
-            self._cursor, more = page["next_cursor"], page["has_more"]
+            page = self._status.json("/changes", {"after": self.cursor, "limit": self._limit})
+            news += page["orders"]
+            self.cursor, more = page["next_cursor"], page["has_more"]
+        self.documents += news
+        return news
 
     def newest(self) -> dict[str, Json]:
-        """The last that was told of each order; each time it was told, its version was greater."""
+        """The last that was told of each order. All of it came in the order of the changes, and each order's version was greater each time."""
+        versions = [document["version"] for document in self.documents]
+        assert versions == sorted(set(versions))
         last: dict[str, Json] = {}
         for document in self.documents:
             name = f"{document['source']} {document['id']}"

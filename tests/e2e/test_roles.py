@@ -89,9 +89,11 @@ def test_a_role_reads_its_views_and_writes_nothing(catalog: psycopg.Connection[A
 
 
 # What status.fcgi calls.
-STATUS_FUNCTIONS = ("feed_state", "find_changes", "find_orders", "order_versions", "read_orders")
+STATUS_FUNCTIONS = (
+    "feed_state", "find_changes", "find_orders", "order_versions", "read_orders", "walk_changes", "walk_orders",
+)
 # What must never be within reach of the role that only reads for the status endpoint.
-WRITING_FUNCTIONS = {"ingest", "apply", "roll_up", "rebuild_order"}
+WRITING_FUNCTIONS = {"ingest", "apply", "roll_up", "rebuild_order", "prune_feed"}
 
 
 def executable(catalog: psycopg.Connection[Any], role: str) -> set[str]:
