@@ -58,11 +58,15 @@ static struct contexts *contexts_new(void) {
     return NULL;
 }
 
+bool crypto_start(void) {
+    return pthread_once(&once, fetch) == 0 && usable;
+}
+
 /* This thread's contexts; NULL when OpenSSL fails. */
 static struct contexts *mine(void) {
     struct contexts *contexts;
 
-    if (pthread_once(&once, fetch) != 0 || !usable)
+    if (!crypto_start())
         return NULL;
     contexts = pthread_getspecific(contexts_key);
     return contexts ? contexts : contexts_new();

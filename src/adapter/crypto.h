@@ -9,6 +9,9 @@
 
 #define SHA256_LEN 32
 
+/* Loads the algorithms. The calls below do so the first time, but what OpenSSL had no memory for
+ * then it never has: a program calls this at its start, and ends when it is false. */
+MUST_CHECK bool crypto_start(void);
 /* All hashing calls are false only when OpenSSL itself fails (no memory, no provider). They are
  * safe in any thread. */
 MUST_CHECK bool crypto_sha256(struct slice data, uint8_t digest[SHA256_LEN]);

@@ -31,6 +31,11 @@
 /* An answer of this size fits what a socket has room for when it can be written to. */
 #define PROMPT_ANSWER 16384
 
+/* Where there is no memory for the head of an answer. What was done stays done: the sender sends it
+ * again. */
+#define NO_MEMORY_HEAD                                                                             \
+    "Status: 503 Service Unavailable\r\nRetry-After: 10\r\nContent-Length: 0\r\n\r\n"
+
 /* One connection of the web server, and the request on it. Two hold it: the worker that serves it
  * and whoever has to answer; the last one recycles it. */
 struct connection {
@@ -121,8 +126,10 @@ static void write_answer(struct connection *connection) {
     atomic_fetch_add(&connection->server->waiting, is_worker);
     strbuf_init(&head, 64u << 10);
     http_answer_head(answer, &head);
-    if (!strbuf_failed(&head)) {
-        /* A failing write means that the web server is gone: there is nobody to tell. */
+    /* A failing write means that the web server is gone: there is nobody to tell. */
+    if (strbuf_failed(&head)) {
+        FCGX_PutS(NO_MEMORY_HEAD, connection->request.out);
+    } else {
         FCGX_PutStr(head.data, (int)head.len, connection->request.out);
         struct slice body = http_answer_body(answer);
         if (body.len > 0) {

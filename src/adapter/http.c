@@ -192,8 +192,12 @@ struct slice http_answer_body(const struct http_answer *answer) {
     return strbuf_slice(&answer->body);
 }
 
+int http_answer_status(const struct http_answer *answer) {
+    return is_broken(answer) ? 500 : answer->status;
+}
+
 void http_answer_head(const struct http_answer *answer, struct strbuf *out) {
-    int status = is_broken(answer) ? 500 : answer->status;
+    int status = http_answer_status(answer);
     bool has_body = answer->content_type && !is_broken(answer);
 
     strbuf_addf(out, "Status: %d %s\r\n", status, http_phrase(status));

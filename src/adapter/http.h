@@ -74,6 +74,8 @@ void http_answer_problem(struct http_answer *answer, int status, struct slice de
 /* What is sent after the head: the body, or nothing for HEAD, without a content_type and for an
  * answer that failed. */
 struct slice http_answer_body(const struct http_answer *answer);
+/* The status that goes out. */
+int http_answer_status(const struct http_answer *answer);
 /* The head of a CGI answer ("Status: 200 OK\r\n…\r\n\r\n") as RFC 3875 wants it, appended to OUT.
  */
 void http_answer_head(const struct http_answer *answer, struct strbuf *out);

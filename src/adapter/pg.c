@@ -427,7 +427,8 @@ static bool wait_for(struct pg *pg, short events, int64_t deadline_ms, struct er
             return true;
         }
         if (n < 0 && errno != EINTR) {
-            return err_set_errno(err, "poll");
+            /* What was sent may be done or not, as after any other loss. */
+            return err_set(err, ERR_CONNECTION, "poll: the connection cannot be waited for");
         }
     }
 }
@@ -476,7 +477,9 @@ static bool collect(struct pg *pg, int64_t deadline_ms, PGresult **kept, struct 
             return false;
         }
         if (result == NULL) {
-            return ok;
+            /* Without memory libpq may have no result at all to give. */
+            return ok && (*kept != NULL ||
+                          err_set(err, ERR_CONNECTION, "the statement ended without a result"));
         }
         ExecStatusType status = PQresultStatus(result);
         if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) {

@@ -80,15 +80,14 @@ static void job_release(struct job *job) {
 
 /* ---- reading: bytes to changes ---- */
 
-static struct slice position_text(const struct json_position *where, struct arena *arena) {
-    char text[256];
+static bool position_text(const struct json_position *where, struct arena *arena,
+                          struct slice *text) {
     struct strbuf out;
-    strbuf_init(&out, sizeof(text));
+    strbuf_init(&out, 256);
     strbuf_addf(&out, "line %d column %d: %s", where->line, where->column, where->message);
-    struct slice copy = SLICE_EMPTY;
-    bool ok = !strbuf_failed(&out) && arena_dup(arena, strbuf_slice(&out), &copy);
+    bool ok = !strbuf_failed(&out) && arena_dup(arena, strbuf_slice(&out), text);
     strbuf_free(&out);
-    return ok ? copy : SLICE_OF("not JSON");
+    return ok;
 }
 
 /* The identities; the content is only there as long as they are derived. */
@@ -124,8 +123,8 @@ enum ingest_reading ingest_read(struct delivery *delivery, const struct provider
     case JSON_NO_MEMORY:
         return INGEST_NO_MEMORY;
     case JSON_INVALID:
-        delivery->changes.detail = position_text(&where, arena);
-        ok = delivery_identify(delivery, arena);
+        ok = position_text(&where, arena, &delivery->changes.detail) &&
+             delivery_identify(delivery, arena);
         break;
     case JSON_UNREPRESENTABLE:
         delivery->changes.detail = SLICE_OF("a key contains U+0000");
@@ -222,6 +221,10 @@ static void finish_problem(struct job *job, int status, struct slice detail, str
     http_answer_init(&answer);
     make_problem(&answer, status, detail);
     finish(job, &answer, SLICE_EMPTY, reason);
+}
+
+static void finish_no_memory(struct job *job) {
+    finish_problem(job, 503, SLICE_OF("out of memory; try again"), SLICE_OF("memory"));
 }
 
 /* One refusal for all reasons, byte for byte: nothing tells whether the source exists or what was
@@ -581,7 +584,8 @@ static enum auth_result authenticate(const struct job *job, struct slice token) 
         .received_at = job->head.received_at,
     };
     enum auth_result result = auth_check(&job->source->policy, &request);
-    return job->source == &job->settings->decoy ? AUTH_UNKNOWN_SOURCE : result;
+    return result != AUTH_UNABLE && job->source == &job->settings->decoy ? AUTH_UNKNOWN_SOURCE
+                                                                         : result;
 }
 
 static bool mode_allows(const struct source *source, const struct changes *changes) {
@@ -644,7 +648,7 @@ static void take_body(struct job *job) {
     job->record.changes = (int64_t)(changes->box_count + changes->event_count +
                                     changes->document_count + changes->order_change_count);
     if (reading == INGEST_NO_MEMORY || !keep_headers(job)) {
-        finish_problem(job, 503, SLICE_OF("out of memory; try again"), SLICE_OF("memory"));
+        finish_no_memory(job);
     } else if (!mode_allows(job->source, changes)) {
         finish_unauthorized(job, AUTH_WRONG_MODE);
     } else if (delivery->reading == READING_URL_CHECK) {
@@ -672,7 +676,9 @@ static void take_post(struct job *job, const struct route *route) {
         return;
     }
     enum auth_result result = authenticate(job, route->token);
-    if (result != AUTH_OK) {
+    if (result == AUTH_UNABLE) {
+        finish_no_memory(job);
+    } else if (result != AUTH_OK) {
         finish_unauthorized(job, result);
     } else if (status == BODY_CUT_SHORT) {
         finish_problem(job, 400, SLICE_OF("the body is shorter than announced"),
@@ -692,8 +698,13 @@ static void take_probe(struct job *job, enum probe probe, struct slice method) {
         make_livez(&answer);
         finish(job, &answer, SLICE_EMPTY, SLICE_OF("livez"));
     } else {
+        const struct client *client;
         job->is_probe = true;
-        job->details = responder_client(job->exchange, &job->head, job->settings) != NULL;
+        if (!responder_client(job->exchange, &job->head, job->settings, &client)) {
+            finish_no_memory(job);
+            return;
+        }
+        job->details = client != NULL;
         park(job);
     }
 }

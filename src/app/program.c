@@ -1,6 +1,7 @@
 #include "app/program.h"
 
 #include "adapter/cgi.h"
+#include "adapter/crypto.h"
 #include "adapter/fcgi.h"
 #include "adapter/listener.h"
 #include "adapter/process.h"
@@ -132,6 +133,10 @@ static bool serve(struct run *run, int listen_fd, struct err *err) {
 
 static int run_with(const struct program *program, int listen_fd) {
     struct err err = ERR_INIT;
+    if (!crypto_start()) {
+        err_set(&err, ERR_MEMORY, "OpenSSL cannot be used");
+        return program_failed(program->name, &err);
+    }
     struct settings *settings = settings_load(settings_path(), program->part, &err);
     if (settings == NULL) {
         return program_failed(program->name, &err);

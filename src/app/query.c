@@ -87,6 +87,10 @@ static void finish_problem(struct job *job, int status, struct slice detail, str
     finish(job, reason);
 }
 
+static void finish_no_memory(struct job *job) {
+    finish_problem(job, 503, SLICE_OF("out of memory; try again"), SLICE_OF("memory"));
+}
+
 static void make_not_found(struct job *job) {
     make_problem(&job->answer, 404, SLICE_EMPTY);
     job->outcome = SLICE_OF("not_found");
@@ -494,9 +498,13 @@ static void finish_bad_parameter(struct job *job, struct slice wrong) {
     strbuf_init(&detail, 512);
     strbuf_add_slice(&detail, wrong);
     strbuf_add_cstr(&detail, ": not allowed, or not with this value");
-    make_problem(&job->answer, 400, strbuf_slice(&detail));
+    if (strbuf_failed(&detail)) {
+        finish_no_memory(job);
+    } else {
+        make_problem(&job->answer, 400, strbuf_slice(&detail));
+        finish(job, SLICE_OF("parameter"));
+    }
     strbuf_free(&detail);
-    finish(job, SLICE_OF("parameter"));
 }
 
 static void park(struct job *job, size_t weight) {
@@ -522,10 +530,17 @@ static void take_document_request(struct job *job, const struct request_path *pa
                                   struct slice below, const struct query_parameters *parameters) {
     struct slice source, id;
     if (!read_document_path(job, path, below, &source, &id) ||
-        !client_may_see(job->client, source) ||
-        !order_key(source, parameters->live, id, &job->lookup.order)) {
-        make_not_found(job);
-        finish(job, SLICE_EMPTY);
+        !client_may_see(job->client, source)) {
+        if (arena_failed(job->arena)) {
+            finish_no_memory(job);
+        } else {
+            make_not_found(job);
+            finish(job, SLICE_EMPTY);
+        }
+        return;
+    }
+    if (!order_key(source, parameters->live, id, &job->lookup.order)) {
+        finish_no_memory(job);
         return;
     }
     job->kind = JOB_DOCUMENT;
@@ -565,7 +580,7 @@ static void take_search_request(struct job *job, const struct query_parameters *
     if (parameters->id.len > 0) {
         job->search.order = &job->order;
         if (!order_key(parameters->source, parameters->live, parameters->id, &job->order)) {
-            finish_problem(job, 503, SLICE_OF("out of memory; try again"), SLICE_OF("memory"));
+            finish_no_memory(job);
             return;
         }
     }
@@ -580,10 +595,14 @@ static void take_request(struct job *job, const struct request_path *path, enum 
     struct query_parameters *parameters = arena_alloc(job->arena, sizeof(*parameters));
     if (parameters == NULL || !arena_dup(job->arena, http_header(params, SLICE_OF("If-None-Match")),
                                          &job->if_none_match)) {
-        finish_problem(job, 503, SLICE_OF("out of memory; try again"), SLICE_OF("memory"));
+        finish_no_memory(job);
     } else if (!query_parameters_read(http_param(params, "QUERY_STRING"), kind, job->arena,
                                       parameters, &wrong)) {
-        finish_bad_parameter(job, wrong);
+        if (arena_failed(job->arena)) {
+            finish_no_memory(job);
+        } else {
+            finish_bad_parameter(job, wrong);
+        }
     } else if (kind == QUERY_DOCUMENT) {
         take_document_request(job, path, below, parameters);
     } else {
@@ -649,12 +668,14 @@ static void dispatch(struct job *job) {
     enum probe probe = probe_of(&path);
     exchange_discard_body(job->exchange);
     job->is_head = slice_eq(method, SLICE_OF("HEAD"));
-    job->client = responder_client(job->exchange, &job->head, job->settings);
+    bool told = responder_client(job->exchange, &job->head, job->settings, &job->client);
     job->full = job->client != NULL && job->client->full;
     if (probe == PROBE_NONE && !find_resource(&path, &kind, &below)) {
         finish_problem(job, 404, SLICE_EMPTY, SLICE_OF("path"));
     } else if (!job->is_head && !slice_eq(method, SLICE_OF("GET"))) {
         finish_method(job);
+    } else if (!told) {
+        finish_no_memory(job);
     } else if (probe != PROBE_NONE) {
         take_probe(job, probe);
     } else if (job->client == NULL) {
@@ -703,6 +724,9 @@ static bool open_queue(struct query *query, const struct settings *settings, str
     };
     if (settings->spool.len > 0) {
         query->spool = responder_spool(settings);
+        if (query->spool == NULL) {
+            return err_set(err, ERR_MEMORY, "out of memory");
+        }
     }
     query->batch = batch_new(&options, err);
     return query->batch != NULL;

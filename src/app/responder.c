@@ -52,13 +52,15 @@ void request_head_read(struct request_head *head, const struct exchange *exchang
                   (trusted && forwarded_https(exchange));
 }
 
-const struct client *responder_client(const struct exchange *exchange,
-                                      const struct request_head *head,
-                                      const struct settings *settings) {
+bool responder_client(const struct exchange *exchange, const struct request_head *head,
+                      const struct settings *settings, const struct client **client) {
     struct slice token =
         auth_bearer_token(http_header(&exchange->params, SLICE_OF("Authorization")));
-    const struct client *client = settings_client(settings, token);
-    return head->https || settings->plain_http ? client : NULL;
+    bool ok = settings_client(settings, token, client);
+    if (!head->https && !settings->plain_http) {
+        *client = NULL;
+    }
+    return ok;
 }
 
 /* ---- the answer ---- */
@@ -90,7 +92,7 @@ void respond(struct exchange *exchange, struct http_answer *answer, const struct
         http_answer_field(answer, "X-Request-Id", slice_from_cstr(head->id));
         make_problem(answer, 503, SLICE_OF("out of memory"));
     }
-    int status = answer->status;
+    int status = http_answer_status(answer);
     if (exchange_answer(exchange, answer)) {
         log_request(status, head, record);
     }
@@ -109,7 +111,7 @@ void respond_late(struct http_answer *answer, const struct request_head *head,
     make_problem(answer, 503,
                  is_readyz ? SLICE_OF("database") : SLICE_OF("not done in time; try again"));
     http_answer_field(answer, "X-Request-Id", slice_from_cstr(head->id));
-    log_request(answer->status, head, &late);
+    log_request(http_answer_status(answer), head, &late);
 }
 
 void respond_overloaded(struct exchange *exchange, const struct request_head *head,

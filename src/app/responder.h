@@ -79,10 +79,9 @@ void make_livez(struct http_answer *answer);
 void make_readyz(struct http_answer *answer, enum store_result result,
                  const struct store_health *health, const struct spool_state *spool, bool details);
 
-/* Whether the Authorization header of EXCHANGE is the token of a client, over HTTPS or where plain
- * HTTP is allowed. NULL: no. */
-const struct client *responder_client(const struct exchange *exchange,
-                                      const struct request_head *head,
-                                      const struct settings *settings);
+/* Whose token the Authorization header of EXCHANGE is, over HTTPS or where plain HTTP is allowed;
+ * *CLIENT is NULL when it is none. False when that cannot be told, without memory. */
+MUST_CHECK bool responder_client(const struct exchange *exchange, const struct request_head *head,
+                                 const struct settings *settings, const struct client **client);
 
 #endif

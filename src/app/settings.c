@@ -941,21 +941,25 @@ const struct source *settings_source(const struct settings *settings, struct sli
     return NULL;
 }
 
-const struct client *settings_client(const struct settings *settings, struct slice token) {
+bool settings_client(const struct settings *settings, struct slice token,
+                     const struct client **owner) {
     uint8_t digest[SHA256_LEN];
-    const struct client *owner = NULL;
-    if (token.len == 0 || !crypto_sha256(token, digest)) {
-        return NULL;
+    *owner = NULL;
+    if (token.len == 0) {
+        return true;
+    }
+    if (!crypto_sha256(token, digest)) {
+        return false;
     }
     struct slice shown = {.data = (const char *)digest, .len = SHA256_LEN};
     for (size_t i = 0; i < settings->client_count; i++) {
         const struct client *client = &settings->clients[i];
         for (size_t k = 0; k < client->token_count; k++) {
             struct slice known = {.data = (const char *)client->token_sha256[k], .len = SHA256_LEN};
-            owner = crypto_equal(shown, known) ? client : owner;
+            *owner = crypto_equal(shown, known) ? client : *owner;
         }
     }
-    return owner;
+    return true;
 }
 
 bool client_may_see(const struct client *client, struct slice source) {

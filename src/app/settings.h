@@ -93,9 +93,10 @@ MUST_CHECK bool settings_keep_fixed(struct settings *fresh, const struct setting
 bool source_name_is_valid(struct slice name);
 /* NULL when there is none: then the decoy is asked. */
 const struct source *settings_source(const struct settings *settings, struct slice name);
-/* The client that owns TOKEN (compared by SHA-256 in constant time, all of them always); NULL when
- * none does. */
-const struct client *settings_client(const struct settings *settings, struct slice token);
+/* The client that owns TOKEN (compared by SHA-256 in constant time, all of them always); *CLIENT is
+ * NULL when none does. False when that cannot be told, without memory. */
+MUST_CHECK bool settings_client(const struct settings *settings, struct slice token,
+                                const struct client **client);
 bool client_may_see(const struct client *client, struct slice source);
 
 #endif

@@ -14,6 +14,7 @@ struct block {
 
 struct arena {
     size_t max, used;
+    bool failed;          /* once */
     size_t next_block;    /* doubles, so that a big request needs few blocks */
     struct block *blocks; /* the first one is the one being filled */
 };
@@ -75,14 +76,18 @@ void *arena_alloc(struct arena *arena, size_t size) {
 
     /* The maximum comes first, so that the rounding below cannot overflow: max + align always fits
      * in practice. */
-    if (size > arena->max - arena->used || size > SIZE_MAX / 2)
+    if (size > arena->max - arena->used || size > SIZE_MAX / 2) {
+        arena->failed = true;
         return NULL;
+    }
     arena->used += size;
     size = size ? (size + align - 1) / align * align : align;
     if (!block || block->size - block->used < size)
         block = add_block(arena, size);
-    if (!block)
+    if (!block) {
+        arena->failed = true;
         return NULL;
+    }
     piece = block->bytes + block->used;
     block->used += size;
     return piece;
@@ -106,6 +111,10 @@ bool arena_dup(struct arena *arena, struct slice s, struct slice *out) {
         memcpy(copy, s.data, s.len);
     *out = (struct slice){copy, s.len};
     return true;
+}
+
+bool arena_failed(const struct arena *arena) {
+    return arena->failed;
 }
 
 size_t arena_used(const struct arena *arena) {

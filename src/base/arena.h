@@ -24,6 +24,8 @@ MUST_CHECK void *arena_alloc(struct arena *arena, size_t size);
 MUST_CHECK void *arena_array(struct arena *arena, size_t count, size_t size);
 /* A copy of S, NUL-terminated beyond its length. False without memory; *out is then empty. */
 MUST_CHECK bool arena_dup(struct arena *arena, struct slice s, struct slice *out);
+/* Whether anything that was asked of it was refused: no memory, or its maximum. */
+bool arena_failed(const struct arena *arena);
 /* Bytes handed out so far. */
 size_t arena_used(const struct arena *arena);
 

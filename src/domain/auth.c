@@ -26,8 +26,15 @@ static struct slice digest_slice(const uint8_t digest[SHA256_LEN]) {
     return (struct slice){.data = (const char *)digest, .len = SHA256_LEN};
 }
 
+/* What was compared in a request so far. */
+struct comparison {
+    bool match;
+    bool unable; /* OpenSSL failed: what does not match might do so */
+};
+
 /* Compares digests, so that neither content nor length of a value shows in the time. */
-static bool values_hold(const struct auth_values *values, struct slice shown) {
+static void compare_values(const struct auth_values *values, struct slice shown,
+                           struct comparison *comparison) {
     uint8_t theirs[SHA256_LEN] = {0};
     uint8_t ours[SHA256_LEN] = {0};
     bool match = false;
@@ -37,14 +44,24 @@ static bool values_hold(const struct auth_values *values, struct slice shown) {
         match |=
             crypto_equal(digest_slice(theirs), digest_slice(ours)) & (values->items[i].len > 0);
     }
-    return match & hashed;
+    comparison->match |= match & hashed;
+    comparison->unable |= !hashed;
 }
 
-static enum auth_result credential_result(bool present, bool match) {
-    if (!present) {
-        return AUTH_CREDENTIAL_MISSING;
+/* MISSING where nothing is PRESENT, WRONG where it does not match. */
+static enum auth_result result_of(const struct comparison *comparison, bool present,
+                                  enum auth_result missing, enum auth_result wrong) {
+    if (comparison->unable) {
+        return AUTH_UNABLE;
     }
-    return match ? AUTH_OK : AUTH_CREDENTIAL_WRONG;
+    if (!present) {
+        return missing;
+    }
+    return comparison->match ? AUTH_OK : wrong;
+}
+
+static enum auth_result credential_result(const struct comparison *comparison, bool present) {
+    return result_of(comparison, present, AUTH_CREDENTIAL_MISSING, AUTH_CREDENTIAL_WRONG);
 }
 
 /* ---- headers ---- */
@@ -109,33 +126,32 @@ static void read_standard_header(struct slice list, struct shown_signatures *sho
     }
 }
 
-/* Any secret over PARTS gives any of the signatures shown. A failing HMAC matches nothing. */
-static bool signed_by(struct slice key, const struct slice *parts, size_t part_count,
-                      const struct shown_signatures *shown) {
+/* Does the key over PARTS give any of the signatures shown? */
+static void compare_signatures(struct slice key, const struct slice *parts, size_t part_count,
+                               const struct shown_signatures *shown,
+                               struct comparison *comparison) {
     uint8_t digest[SHA256_LEN] = {0};
     bool match = false;
     bool made = crypto_hmac_sha256(key, parts, part_count, digest);
     for (size_t i = 0; i < shown->count; i++) {
         match |= crypto_equal(digest_slice(digest), digest_slice(shown->digests[i]));
     }
-    return match & made & (key.len > 0);
+    comparison->match |= match & made & (key.len > 0);
+    comparison->unable |= !made;
 }
 
 static enum auth_result check_hmac(const struct auth_policy *policy,
                                    const struct auth_request *request) {
     struct shown_signatures shown = {.count = 0};
     struct slice value = request_header(request, policy->signature.header);
-    bool match = false;
+    struct comparison comparison = {.match = false};
     if (value.len <= AUTH_HEADER_MAX) {
         read_hmac_header(&policy->signature, value, &shown);
     }
     for (size_t i = 0; i < policy->secrets.count; i++) {
-        match |= signed_by(policy->secrets.items[i], &request->body, 1, &shown);
+        compare_signatures(policy->secrets.items[i], &request->body, 1, &shown, &comparison);
     }
-    if (value.len == 0) {
-        return AUTH_SIGNATURE_MISSING;
-    }
-    return match ? AUTH_OK : AUTH_SIGNATURE_WRONG;
+    return result_of(&comparison, value.len > 0, AUTH_SIGNATURE_MISSING, AUTH_SIGNATURE_WRONG);
 }
 
 /* "whsec_" and base64; anything else is the key as it is. The empty slice, which matches nothing,
@@ -151,12 +167,12 @@ static struct slice standard_key(struct slice secret, uint8_t *room, size_t room
     return (struct slice){.data = (const char *)room, .len = room_len};
 }
 
-static bool signed_standard(struct slice secret, const struct slice *parts, size_t part_count,
-                            const struct shown_signatures *shown) {
+static void compare_standard(struct slice secret, const struct slice *parts, size_t part_count,
+                             const struct shown_signatures *shown, struct comparison *comparison) {
     uint8_t room[LIMIT_SECRET_FILE];
-    bool match = signed_by(standard_key(secret, room, sizeof room), parts, part_count, shown);
+    compare_signatures(standard_key(secret, room, sizeof room), parts, part_count, shown,
+                       comparison);
     crypto_wipe(room, sizeof room);
-    return match;
 }
 
 static bool in_time(struct slice timestamp, int64_t received_at) {
@@ -173,20 +189,17 @@ static enum auth_result check_standard_webhooks(const struct auth_policy *policy
     struct slice timestamp = request_header(request, SLICE_OF("webhook-timestamp"));
     struct slice list = request_header(request, SLICE_OF("webhook-signature"));
     const struct slice parts[] = {id, SLICE("."), timestamp, SLICE("."), request->body};
-    bool match = false;
+    struct comparison comparison = {.match = false};
     if (list.len <= AUTH_HEADER_MAX) {
         read_standard_header(list, &shown);
     }
     for (size_t i = 0; i < policy->secrets.count; i++) {
-        match |= signed_standard(policy->secrets.items[i], parts, ARRAY_LEN(parts), &shown);
+        compare_standard(policy->secrets.items[i], parts, ARRAY_LEN(parts), &shown, &comparison);
     }
-    if (id.len == 0 || timestamp.len == 0 || list.len == 0) {
-        return AUTH_SIGNATURE_MISSING;
-    }
-    if (!match) {
-        return AUTH_SIGNATURE_WRONG;
-    }
-    return in_time(timestamp, request->received_at) ? AUTH_OK : AUTH_TIMESTAMP;
+    bool present = id.len > 0 && timestamp.len > 0 && list.len > 0;
+    enum auth_result result =
+        result_of(&comparison, present, AUTH_SIGNATURE_MISSING, AUTH_SIGNATURE_WRONG);
+    return result != AUTH_OK || in_time(timestamp, request->received_at) ? result : AUTH_TIMESTAMP;
 }
 
 /* ---- the kinds ---- */
@@ -232,9 +245,10 @@ static enum auth_result check_basic(const struct auth_policy *policy,
     struct slice text = credentials_of(authorization, SLICE_OF("Basic"));
     bool readable = crypto_base64_decode(text, decoded, &len);
     struct slice shown = {.data = (const char *)decoded, .len = readable ? len : 0};
-    bool match = values_hold(&policy->basic, shown);
+    struct comparison comparison = {.match = false};
+    compare_values(&policy->basic, shown, &comparison);
     crypto_wipe(decoded, sizeof decoded);
-    return credential_result(authorization.len > 0, match);
+    return credential_result(&comparison, authorization.len > 0);
 }
 
 static enum auth_result check_bearer(const struct auth_policy *policy,
@@ -243,30 +257,32 @@ static enum auth_result check_bearer(const struct auth_policy *policy,
         return AUTH_OK;
     }
     struct slice authorization = authorization_of(request);
-    bool match = values_hold(&policy->bearer, auth_bearer_token(authorization));
-    return credential_result(authorization.len > 0, match);
+    struct comparison comparison = {.match = false};
+    compare_values(&policy->bearer, auth_bearer_token(authorization), &comparison);
+    return credential_result(&comparison, authorization.len > 0);
 }
 
 static enum auth_result check_headers(const struct auth_policy *policy,
                                       const struct auth_request *request) {
     bool present = false;
-    bool match = false;
+    struct comparison comparison = {.match = false};
     for (size_t i = 0; i < policy->headers.count; i++) {
         struct slice name, value;
         (void)slice_split(policy->headers.items[i], ':', &name, &value);
         value = slice_trim(value);
         struct slice shown = request_header(request, slice_trim(name));
         present |= shown.len > 0;
-        match |= values_hold(&(struct auth_values){.items = &value, .count = 1}, shown);
+        compare_values(&(struct auth_values){.items = &value, .count = 1}, shown, &comparison);
     }
-    return policy->headers.count == 0 ? AUTH_OK : credential_result(present, match);
+    return policy->headers.count == 0 ? AUTH_OK : credential_result(&comparison, present);
 }
 
 static enum auth_result check_url_token(const struct auth_policy *policy,
                                         const struct auth_request *request) {
-    bool match = values_hold(&policy->url_tokens, request->url_token);
+    struct comparison comparison = {.match = false};
+    compare_values(&policy->url_tokens, request->url_token, &comparison);
     bool nothing_asked_or_shown = policy->url_tokens.count == 0 && request->url_token.len == 0;
-    return match || nothing_asked_or_shown ? AUTH_OK : AUTH_URL_TOKEN;
+    return nothing_asked_or_shown ? AUTH_OK : result_of(&comparison, true, AUTH_OK, AUTH_URL_TOKEN);
 }
 
 /* What the signatures of another policy would have cost beyond those of this one. */
@@ -294,7 +310,7 @@ enum auth_result auth_check(const struct auth_policy *policy, const struct auth_
     enum auth_result first = AUTH_OK;
     for (size_t i = 0; i < ARRAY_LEN(checks); i++) {
         enum auth_result result = checks[i](policy, request);
-        first = first == AUTH_OK ? result : first;
+        first = first == AUTH_OK || result == AUTH_UNABLE ? result : first;
     }
     if (first == AUTH_OK && !auth_policy_has_credential(policy)) {
         first = AUTH_CREDENTIAL_MISSING;
@@ -318,7 +334,8 @@ const char *auth_result_name(enum auth_result result) {
         [AUTH_URL_TOKEN] = "url_token",
         [AUTH_UNKNOWN_SOURCE] = "unknown_source",
         [AUTH_WRONG_MODE] = "wrong_mode",
+        [AUTH_UNABLE] = "unable",
     };
-    static_assert(ARRAY_LEN(names) == AUTH_WRONG_MODE + 1, "a result without a name");
+    static_assert(ARRAY_LEN(names) == AUTH_UNABLE + 1, "a result without a name");
     return (size_t)result < ARRAY_LEN(names) ? names[result] : "unknown";
 }

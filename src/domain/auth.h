@@ -84,11 +84,13 @@ enum auth_result {
     AUTH_URL_TOKEN,      /* missing, wrong, or given where none is configured */
     AUTH_UNKNOWN_SOURCE, /* for the caller's log: never returned by auth_check() */
     AUTH_WRONG_MODE,     /* likewise */
+    AUTH_UNABLE, /* no memory to tell: no refusal, for the sender may be who it says it is */
 };
 
 /*
  * Looks at every demanded kind, also after the first that fails; the first failure of address,
- * transport, signature, credential headers, URL token is returned. A refusal costs refusal_hmacs
+ * transport, signature, credential headers, URL token is returned, and AUTH_UNABLE before all. A
+ * refusal costs refusal_hmacs
  * HMACs over the body whatever the policy, so its time does not tell a source that signs from one
  * that does not, nor either from the stand-in for an unknown one. A policy without credential
  * passes nobody.

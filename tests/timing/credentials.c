@@ -177,7 +177,8 @@ static int look_at_memory(const struct settings *settings, bool plant) {
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         refused += check(settings, &rows[i]) != AUTH_OK;
     }
-    refused += settings_client(settings, SLICE_OF("a wrong token")) == NULL;
+    const struct client *client;
+    refused += settings_client(settings, SLICE_OF("a wrong token"), &client) && client == NULL;
     /* The right ones go the same way. */
     static const struct row right[] = {
         {"bearer", "bearer", AUTHORIZATION("Bearer " KEY("k", "k")), SLICE("")},

@@ -59,6 +59,7 @@ static void test_maximum(void **state) {
         assert_non_null(arena_alloc(arena, rows[i].before));
         if ((arena_alloc(arena, rows[i].size) != NULL) != rows[i].fits)
             fail_msg("row %zu", i);
+        assert_int_equal(arena_failed(arena), !rows[i].fits);
         assert_int_equal(arena_used(arena), rows[i].before + (rows[i].fits ? rows[i].size : 0));
         arena_free(arena);
     }

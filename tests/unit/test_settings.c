@@ -604,8 +604,9 @@ static void test_decoy(void **state) {
 
 static void test_clients(void **state) {
     struct settings *settings = load_full(PART_STATUS);
-    const struct client *all = settings_client(settings, SLICE_OF("hunter2-token"));
-    const struct client *some = settings_client(settings, SLICE_OF("other-token"));
+    const struct client *all, *some, *none;
+    assert_true(settings_client(settings, SLICE_OF("hunter2-token"), &all));
+    assert_true(settings_client(settings, SLICE_OF("other-token"), &some));
     (void)state;
     assert_non_null(all);
     assert_non_null(some);
@@ -619,9 +620,9 @@ static void test_clients(void **state) {
     assert_true(client_may_see(some, SLICE_OF("custom")));
     assert_false(client_may_see(some, SLICE_OF("cross")));
     assert_false(client_may_see(some, SLICE_EMPTY));
-    assert_null(settings_client(settings, SLICE_EMPTY));
-    assert_null(settings_client(settings, SLICE_OF("hunter2-toke")));
-    assert_null(settings_client(settings, SLICE_OF(TOKEN_HASH)));
+    assert_true(settings_client(settings, SLICE_EMPTY, &none) && none == NULL);
+    assert_true(settings_client(settings, SLICE_OF("hunter2-toke"), &none) && none == NULL);
+    assert_true(settings_client(settings, SLICE_OF(TOKEN_HASH), &none) && none == NULL);
     settings_free(settings);
 }
 
