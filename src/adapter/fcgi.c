@@ -593,6 +593,9 @@ static void accept_queue(struct server *server) {
 /* Once a tick: deadlines, and more workers while all of them wait for slow peers. */
 static void tick(struct server *server) {
     answer_late(server);
+    if (server->options.tick != NULL) {
+        server->options.tick(server->options.upkeep, atomic_load(&server->in_flight));
+    }
     if (atomic_exchange(&server->accept_again, false) && !watch_listener(server, EPOLL_CTL_MOD)) {
         /* The event does not come again: at the end the listener is not in the set any more. */
         accept_queue(server);

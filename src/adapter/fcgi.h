@@ -28,6 +28,8 @@ struct fcgi_options {
     /* SIGHUP came; called in the thread of fcgi_serve(), which looks at no deadline meanwhile.
      * NULL: nothing happens. */
     void (*hang_up)(void *upkeep);
+    /* Some times a second, likewise, with the number of requests in hand; may be NULL. */
+    void (*tick)(void *upkeep, size_t in_flight);
     void *upkeep;
 };
 

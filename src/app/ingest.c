@@ -376,7 +376,7 @@ static void look_at_spool(struct ingest *ingest, struct batch_job **jobs, size_t
         job->spool_works = looked && (job->database_works || works);
     }
     if (err_is_set(&err)) {
-        log_text(LOG_ERROR, "the spool cannot be used", slice_from_cstr(err.message));
+        request_log_failure("the spool cannot be used", SLICE_EMPTY, slice_from_cstr(err.message));
     }
 }
 
@@ -391,7 +391,7 @@ static enum batch_result append_events(struct ingest *ingest, const struct spool
     if (err.kind == ERR_MEMORY && count > 1) {
         return BATCH_REFUSED; /* full: a smaller one may fit */
     }
-    log_text(LOG_ERROR, "an event cannot be spooled", slice_from_cstr(err.message));
+    request_log_failure("an event cannot be spooled", SLICE_EMPTY, slice_from_cstr(err.message));
     return BATCH_FAILED;
 }
 
@@ -705,6 +705,7 @@ static void take_probe(struct job *job, enum probe probe, struct slice method) {
             return;
         }
         job->details = client != NULL;
+        job->record.client_name = client != NULL ? client->name : SLICE_EMPTY;
         park(job);
     }
 }

@@ -109,6 +109,12 @@ static void read_again(void *upkeep) {
     }
 }
 
+static void look_after(void *upkeep, size_t in_flight) {
+    (void)upkeep;
+    (void)in_flight;
+    request_log_tick();
+}
+
 static bool serve(struct run *run, int listen_fd, struct err *err) {
     const struct program *program = run->program;
     if (listen_fd < 0) {
@@ -124,6 +130,7 @@ static bool serve(struct run *run, int listen_fd, struct err *err) {
         .late = program->late,
         .context = run->use_case,
         .hang_up = read_again,
+        .tick = look_after,
         .upkeep = run,
     };
     settings_free(settings);

@@ -670,6 +670,7 @@ static void dispatch(struct job *job) {
     job->is_head = slice_eq(method, SLICE_OF("HEAD"));
     bool told = responder_client(job->exchange, &job->head, job->settings, &job->client);
     job->full = job->client != NULL && job->client->full;
+    job->record.client_name = job->client != NULL ? job->client->name : SLICE_EMPTY;
     if (probe == PROBE_NONE && !find_resource(&path, &kind, &below)) {
         finish_problem(job, 404, SLICE_EMPTY, SLICE_OF("path"));
     } else if (!job->is_head && !slice_eq(method, SLICE_OF("GET"))) {

@@ -65,24 +65,6 @@ bool responder_client(const struct exchange *exchange, const struct request_head
 
 /* ---- the answer ---- */
 
-static void log_request(int status, const struct request_head *head,
-                        const struct request_record *record) {
-    struct log_line line;
-    log_begin(&line, status >= 500 ? LOG_WARN : LOG_INFO);
-    log_str(&line, "request_id", slice_from_cstr(head->id));
-    log_str(&line, "client", slice_from_cstr(head->client));
-    log_str(&line, "source", record->source);
-    log_str(&line, "provider", record->provider);
-    log_str(&line, "event_type", record->event_type);
-    log_str(&line, "outcome", record->outcome);
-    log_int(&line, "status", status);
-    log_int(&line, "bytes", record->bytes);
-    log_int(&line, "changes", record->changes);
-    log_int(&line, "ms", monotonic_ms() - head->began_ms);
-    log_str(&line, "reason", record->reason);
-    log_end(&line);
-}
-
 void respond(struct exchange *exchange, struct http_answer *answer, const struct request_head *head,
              const struct request_record *record) {
     http_answer_field(answer, "X-Request-Id", slice_from_cstr(head->id));
@@ -94,7 +76,7 @@ void respond(struct exchange *exchange, struct http_answer *answer, const struct
     }
     int status = http_answer_status(answer);
     if (exchange_answer(exchange, answer)) {
-        log_request(status, head, record);
+        request_log(status, head, record);
     }
 }
 
@@ -111,7 +93,7 @@ void respond_late(struct http_answer *answer, const struct request_head *head,
     make_problem(answer, 503,
                  is_readyz ? SLICE_OF("database") : SLICE_OF("not done in time; try again"));
     http_answer_field(answer, "X-Request-Id", slice_from_cstr(head->id));
-    log_request(http_answer_status(answer), head, &late);
+    request_log(http_answer_status(answer), head, &late);
 }
 
 void respond_overloaded(struct exchange *exchange, const struct request_head *head,
@@ -131,14 +113,10 @@ void make_problem(struct http_answer *answer, int status, struct slice detail) {
 }
 
 void log_store_failure(enum store_result result, const struct err *err) {
-    struct log_line line;
-    log_begin(&line, LOG_ERROR);
-    log_str(&line, "message",
-            result == STORE_REFUSED ? SLICE_OF("the database refuses the data")
-                                    : SLICE_OF("the database failed"));
-    log_str(&line, "sqlstate", slice_from_cstr(err->sqlstate));
-    log_str(&line, "reason", result == STORE_REFUSED ? SLICE_EMPTY : slice_from_cstr(err->message));
-    log_end(&line);
+    bool refused = result == STORE_REFUSED;
+    request_log_failure(refused ? "the database refuses the data" : "the database failed",
+                        slice_from_cstr(err->sqlstate),
+                        refused ? SLICE_EMPTY : slice_from_cstr(err->message));
 }
 
 /* ---- probes ---- */

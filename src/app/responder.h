@@ -6,6 +6,7 @@
 #define APP_RESPONDER_H
 
 #include "adapter/exchange.h"
+#include "app/request_log.h"
 #include "app/settings.h"
 #include "engine/spool.h"
 #include "engine/store.h"
@@ -16,25 +17,8 @@
 /* The answer is due this long after a request is parked; the store gives up before. */
 #define ANSWER_DEADLINE_MS 4000
 
-/* What is known of a request before anything is decided. Copied, so it outlives the handler. */
-struct request_head {
-    char id[33];     /* X-Request-Id */
-    char client[48]; /* its address, after trusted proxies */
-    struct address address;
-    bool https;
-    int64_t received_at; /* microseconds */
-    int64_t began_ms;    /* monotonic */
-};
-
 void request_head_read(struct request_head *head, const struct exchange *exchange,
                        const struct settings *settings);
-
-/* What one request left for the log (contract section 9). Empty slices are shown as "-". */
-struct request_record {
-    struct slice source, provider, event_type, outcome, reason;
-    int64_t bytes;   /* of the body */
-    int64_t changes; /* rows it speaks of */
-};
 
 /* Adds X-Request-Id, sends the answer, and writes the log line unless the transport had answered
  * for it already. Takes ANSWER. */
