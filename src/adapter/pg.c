@@ -198,6 +198,12 @@ void pg_add_int8(struct pg_params *params, int64_t value) {
     close_param(params, index);
 }
 
+void pg_add_timestamptz(struct pg_params *params, int64_t at) {
+    int index = open_param(params, OID_TIMESTAMPTZ);
+    strbuf_add_be64(&params->data, (uint64_t)(at - PG_EPOCH_MICROSECONDS));
+    close_param(params, index);
+}
+
 void pg_add_uuid(struct pg_params *params, const uint8_t uuid[16]) {
     int index = open_param(params, OID_UUID);
     strbuf_add(&params->data, uuid, 16);

@@ -48,6 +48,7 @@ void pg_add_text(struct pg_params *params, struct slice text); /* empty: null */
 void pg_add_bool(struct pg_params *params, bool value);
 void pg_add_int4(struct pg_params *params, int32_t value);
 void pg_add_int8(struct pg_params *params, int64_t value);
+void pg_add_timestamptz(struct pg_params *params, int64_t at);
 void pg_add_uuid(struct pg_params *params, const uint8_t uuid[16]);
 void pg_add_uuid_array(struct pg_params *params, const uint8_t *uuids,
                        size_t count); /* COUNT times 16 bytes */

@@ -245,28 +245,17 @@ static void finish_method(struct job *job, const char *allow) {
     finish(job, &answer, SLICE_EMPTY, SLICE_OF("method"));
 }
 
-static void uuid_text(const struct uuid *uuid, char text[37]) {
-    static const size_t groups[] = {4, 2, 2, 2, 6};
-    const uint8_t *bytes = uuid->bytes;
-    for (size_t i = 0; i < ARRAY_LEN(groups); i++) {
-        hex_encode(bytes, groups[i], text);
-        bytes += groups[i];
-        text += 2 * groups[i];
-        *text++ = i + 1 < ARRAY_LEN(groups) ? '-' : '\0';
-    }
-}
-
 /* 200. ID: of what is kept; NULL: nothing is. */
 static void finish_received(struct job *job, struct slice outcome, const struct uuid *id,
                             struct slice detail) {
-    char text[37] = "";
+    char text[UUID_TEXT] = "";
     struct http_answer answer;
     struct json_writer writer;
     http_answer_init(&answer);
     answer.status = 200;
     answer.content_type = "application/json";
     if (id != NULL) {
-        uuid_text(id, text);
+        uuid_format(id, text);
     }
     json_writer_init(&writer, &answer.body);
     json_begin_object(&writer, NULL);
@@ -588,11 +577,6 @@ static enum auth_result authenticate(const struct job *job, struct slice token) 
                                                                          : result;
 }
 
-static bool mode_allows(const struct source *source, const struct changes *changes) {
-    return source->mode == MODE_ANY || !changes->live_known ||
-           changes->live == (source->mode == MODE_LIVE);
-}
-
 /* To the database's committers; with a spool, watched, or past them when they are known to fail. */
 static bool submit(struct job *job) {
     struct ingest *ingest = job->ingest;
@@ -649,7 +633,7 @@ static void take_body(struct job *job) {
                                     changes->document_count + changes->order_change_count);
     if (reading == INGEST_NO_MEMORY || !keep_headers(job)) {
         finish_no_memory(job);
-    } else if (!mode_allows(job->source, changes)) {
+    } else if (!source_allows(job->source, changes)) {
         finish_unauthorized(job, AUTH_WRONG_MODE);
     } else if (delivery->reading == READING_URL_CHECK) {
         finish_received(job, delivery_outcome_name(OUTCOME_IGNORED), NULL, SLICE_EMPTY);

@@ -125,3 +125,139 @@ bool replay_rebuild(const char *dsn, void (*progress)(const struct replay_counts
     store_free(store);
     return ok;
 }
+
+/* ---- one delivery ---- */
+
+const char *replay_end_name(enum replay_end end) {
+    static const char *const names[] = {
+        [REPLAY_APPLIED] = "applied",
+        [REPLAY_IGNORED] = "ignored",
+        [REPLAY_DUPLICATE] = "duplicate",
+        [REPLAY_QUARANTINED] = "still quarantined",
+        [REPLAY_REBUILT] = "order changed",
+        [REPLAY_UNCHANGED] = "unchanged",
+        [REPLAY_PURGED] = "purged",
+        [REPLAY_NO_SOURCE] = "source not configured",
+        [REPLAY_WRONG_MODE] = "not allowed by the source's mode",
+        [REPLAY_REFUSED] = "refused by the database",
+    };
+    return names[end];
+}
+
+static void set_detail(struct replay_result *result, struct slice detail) {
+    struct slice cut = slice_cut_utf8(detail, sizeof(result->detail) - 1);
+    if (cut.len > 0) {
+        memcpy(result->detail, cut.data, cut.len);
+    }
+    result->detail[cut.len] = '\0';
+}
+
+/* One that is applied: what its order's deliveries say, all together. */
+static bool replay_applied(struct store *store, const struct store_stored *stored, bool dry,
+                           struct replay_result *result, struct err *err) {
+    struct replay_counts counts = {.total = 0};
+    result->end = REPLAY_UNCHANGED;
+    if (dry || !stored->has_order) {
+        return true;
+    }
+    if (!rebuild_one(store, &stored->order, &counts, err)) {
+        return false;
+    }
+    if (counts.changed > 0) {
+        result->end = REPLAY_REBUILT;
+    } else if (counts.purged > 0) {
+        result->end = REPLAY_PURGED;
+        set_detail(result, SLICE_OF("another delivery of its order is purged"));
+    } else if (counts.unreadable > 0) {
+        result->end = REPLAY_QUARANTINED;
+        set_detail(result, SLICE_OF("its order has a delivery that this release cannot read"));
+    }
+    return true;
+}
+
+/* Where the outcome is known without the database. */
+static enum replay_end expected_end(const struct store_stored *stored,
+                                    const struct delivery *delivery) {
+    bool was_ignored = slice_eq(stored->outcome, delivery_outcome_name(OUTCOME_IGNORED));
+    switch (delivery->reading) {
+    case READING_APPLIED:
+        return REPLAY_APPLIED;
+    case READING_QUARANTINED:
+        return was_ignored ? REPLAY_UNCHANGED : REPLAY_QUARANTINED;
+    case READING_IGNORED:
+    case READING_URL_CHECK:
+        break;
+    }
+    return was_ignored ? REPLAY_UNCHANGED : REPLAY_IGNORED;
+}
+
+static bool write_replayed(struct store *store, const struct store_stored *stored,
+                           struct delivery *delivery, struct replay_result *result,
+                           struct err *err) {
+    enum replay_end expected = expected_end(stored, delivery);
+    enum store_result outcome = store_replay(store, &stored->id, delivery, err);
+    if (outcome == STORE_REFUSED) {
+        result->end = REPLAY_REFUSED;
+        set_detail(result, slice_from_cstr(err->message));
+        err_clear(err);
+        return true;
+    }
+    /* Gone, or done by somebody else meanwhile: nothing is left to do. */
+    result->end = delivery->outcome == OUTCOME_DUPLICATE ? REPLAY_DUPLICATE
+                  : delivery->outcome == OUTCOME_REFUSED ? REPLAY_UNCHANGED
+                                                         : expected;
+    return outcome == STORE_OK;
+}
+
+static bool replay_unapplied(struct store *store, const struct source *source,
+                             const struct store_stored *stored, bool dry, struct arena *arena,
+                             struct replay_result *result, struct err *err) {
+    struct delivery delivery = {
+        .source = stored->source,
+        .provider = source->provider->name,
+        .body = stored->body,
+        .tracking_url_template = source->tracking_url,
+        .received_at = stored->received_at,
+    };
+    if (ingest_read(&delivery, source->provider, arena) == INGEST_NO_MEMORY) {
+        return err_set(err, ERR_MEMORY, "out of memory");
+    }
+    set_detail(result,
+               delivery.reading == READING_QUARANTINED ? delivery.changes.detail : SLICE_EMPTY);
+    if (!source_allows(source, &delivery.changes)) {
+        result->end = REPLAY_WRONG_MODE;
+        return true;
+    }
+    if (dry) {
+        result->end = expected_end(stored, &delivery);
+        return true;
+    }
+    delivery.body = SLICE_EMPTY; /* it is there already */
+    return write_replayed(store, stored, &delivery, result, err);
+}
+
+bool replay_stored(struct store *store, const struct settings *settings,
+                   const struct store_stored *stored, bool dry, struct replay_result *result,
+                   struct err *err) {
+    const struct source *source = settings_source(settings, stored->source);
+    *result = (struct replay_result){.end = REPLAY_UNCHANGED};
+    if (slice_eq(stored->outcome, delivery_outcome_name(OUTCOME_DUPLICATE))) {
+        return true;
+    }
+    if (stored->purged) {
+        result->end = REPLAY_PURGED;
+        return true;
+    }
+    if (slice_eq(stored->outcome, delivery_outcome_name(OUTCOME_APPLIED))) {
+        return replay_applied(store, stored, dry, result, err);
+    }
+    if (source == NULL) {
+        result->end = REPLAY_NO_SOURCE;
+        return true;
+    }
+    struct arena *arena = arena_new(LIMIT_REQUEST_ARENA);
+    bool ok = arena != NULL ? replay_unapplied(store, source, stored, dry, arena, result, err)
+                            : err_set(err, ERR_MEMORY, "out of memory");
+    arena_free(arena);
+    return ok;
+}

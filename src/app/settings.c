@@ -860,7 +860,7 @@ struct settings *settings_load(const char *path, enum settings_part part, struct
     struct loader l = {
         .out = calloc(1, sizeof *l.out),
         .config = config,
-        .with_secrets = part == PART_WEBHOOK || part == PART_CHECK,
+        .with_secrets = part == PART_WEBHOOK || part == PART_CHECK || part == PART_VERIFY,
         .err = err,
     };
     if (l.out == NULL) {
@@ -931,6 +931,11 @@ bool settings_keep_fixed(struct settings *fresh, const struct settings *running,
 }
 
 /* ---- questions ---- */
+
+bool source_allows(const struct source *source, const struct changes *changes) {
+    return source->mode == MODE_ANY || !changes->live_known ||
+           changes->live == (source->mode == MODE_LIVE);
+}
 
 const struct source *settings_source(const struct settings *settings, struct slice name) {
     for (size_t i = 0; i < settings->source_count; i++) {

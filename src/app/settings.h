@@ -48,8 +48,8 @@ struct settings {
     size_t spool_max;
     struct address_range *trusted_proxies;
     size_t trusted_proxy_count;
-    /* In the order of the file. The values in their policies are loaded for PART_WEBHOOK and
-     * PART_CHECK only; without them a policy passes nobody. */
+    /* In the order of the file. The values in their policies are loaded for PART_WEBHOOK,
+     * PART_CHECK and PART_VERIFY only; without them a policy passes nobody. */
     struct source *sources;
     size_t source_count;
     /* Stands in for an unknown source: a random signature key and a random Basic password, so a
@@ -64,6 +64,7 @@ enum settings_part {
     PART_WEBHOOK, /* sources with secrets, ingest_dsn */
     PART_STATUS,  /* status_dsn, source names */
     PART_CHECK,   /* everything, for `waybill check` */
+    PART_VERIFY,  /* sources with secrets, no dsn: `waybill verify` */
     PART_ADMIN,   /* source names, providers and tracking_url: no secret, no dsn */
 };
 
@@ -91,6 +92,8 @@ MUST_CHECK bool settings_keep_fixed(struct settings *fresh, const struct setting
 
 /* [a-z][a-z0-9-]{0,31}, and none of the words that are pages of waybill's own. */
 bool source_name_is_valid(struct slice name);
+/* Whether the source's mode lets a webhook that says this write. */
+bool source_allows(const struct source *source, const struct changes *changes);
 /* NULL when there is none: then the decoy is asked. */
 const struct source *settings_source(const struct settings *settings, struct slice name);
 /* The client that owns TOKEN (compared by SHA-256 in constant time, all of them always); *CLIENT is

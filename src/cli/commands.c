@@ -7,13 +7,34 @@
 #include <stdio.h>
 #include <string.h>
 
-extern const struct command migrate_command, check_command, rebuild_command, spool_command,
-    prune_command, help_command;
+/* A line each, so that two who add one do not meet. */
+/* clang-format off */
+extern const struct command
+    migrate_command,
+    check_command,
+    deliveries_command,
+    replay_command,
+    rebuild_command,
+    verify_command,
+    spool_command,
+    purge_command,
+    prune_command,
+    help_command;
 
 const struct command *const command_table[] = {
-    &migrate_command, &check_command, &rebuild_command,
-    &spool_command,   &prune_command, &help_command,
+    &migrate_command,
+    &check_command,
+    &deliveries_command,
+    &replay_command,
+    &rebuild_command,
+    &verify_command,
+    &spool_command,
+    &purge_command,
+    &prune_command,
+    &help_command,
 };
+/* clang-format on */
+
 const size_t command_count = ARRAY_LEN(command_table);
 
 const struct command *command_find(const char *name) {

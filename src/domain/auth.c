@@ -221,8 +221,8 @@ static enum auth_result check_transport(const struct auth_policy *policy,
     return request->https || !demands_bare_credential(policy) ? AUTH_OK : AUTH_PLAIN_HTTP;
 }
 
-static enum auth_result check_signature(const struct auth_policy *policy,
-                                        const struct auth_request *request) {
+enum auth_result auth_check_signature(const struct auth_policy *policy,
+                                      const struct auth_request *request) {
     switch (policy->signature.kind) {
     case SIGNATURE_NONE:
         return AUTH_OK;
@@ -304,7 +304,7 @@ bool auth_policy_has_credential(const struct auth_policy *policy) {
 enum auth_result auth_check(const struct auth_policy *policy, const struct auth_request *request) {
     static enum auth_result (*const checks[])(const struct auth_policy *,
                                               const struct auth_request *) = {
-        check_address, check_transport, check_signature, check_basic,
+        check_address, check_transport, auth_check_signature, check_basic,
         check_bearer,  check_headers,   check_url_token,
     };
     enum auth_result first = AUTH_OK;

@@ -97,6 +97,10 @@ enum auth_result {
  */
 MUST_CHECK enum auth_result auth_check(const struct auth_policy *policy,
                                        const struct auth_request *request);
+/* The signature alone, for a body that was authentic when it came: AUTH_OK also where POLICY
+ * demands none. Of the request, header, body and received_at are looked at. */
+MUST_CHECK enum auth_result auth_check_signature(const struct auth_policy *policy,
+                                                 const struct auth_request *request);
 /* "signature_wrong", … for log and metric. */
 const char *auth_result_name(enum auth_result result);
 /* True when the policy demands at least one credential; an address list alone is none. */

@@ -1,6 +1,7 @@
 #include "domain/change.h"
 
 #include "adapter/crypto.h"
+#include "base/hex.h"
 
 #include <string.h>
 
@@ -140,4 +141,34 @@ void status_key(struct strbuf *out, const struct status_report *report, bool of_
     strbuf_add_slice(out, report->provider_status);
     strbuf_add_char(out, '\0');
     add_event_key(out, delivery, number);
+}
+
+/* ---- identities as text ---- */
+
+/* The bytes between the dashes. */
+static const size_t uuid_groups[] = {4, 2, 2, 2, 6};
+
+void uuid_format(const struct uuid *uuid, char text[UUID_TEXT]) {
+    const uint8_t *bytes = uuid->bytes;
+    for (size_t i = 0; i < ARRAY_LEN(uuid_groups); i++) {
+        hex_encode(bytes, uuid_groups[i], text);
+        bytes += uuid_groups[i];
+        text += 2 * uuid_groups[i];
+        *text++ = i + 1 < ARRAY_LEN(uuid_groups) ? '-' : '\0';
+    }
+}
+
+bool uuid_parse(struct slice text, struct uuid *uuid) {
+    uint8_t *bytes = uuid->bytes;
+    for (size_t i = 0; i < ARRAY_LEN(uuid_groups); i++) {
+        size_t len = 2 * uuid_groups[i];
+        bool last = i + 1 == ARRAY_LEN(uuid_groups);
+        if (text.len < len || (!last && (text.len == len || text.data[len] != '-')) ||
+            !hex_decode(slice_first(text, len), bytes, uuid_groups[i])) {
+            return false;
+        }
+        bytes += uuid_groups[i];
+        text = slice_from(text, len + (last ? 0 : 1));
+    }
+    return text.len == 0;
 }

@@ -20,6 +20,11 @@ struct uuid {
     uint8_t bytes[16];
 };
 
+/* As text in lower case with dashes, and back from either case. */
+#define UUID_TEXT 37
+void uuid_format(const struct uuid *uuid, char text[UUID_TEXT]);
+MUST_CHECK bool uuid_parse(struct slice text, struct uuid *uuid);
+
 /* One status as the sender reports it. */
 struct status_report {
     enum status status;

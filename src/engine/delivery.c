@@ -121,3 +121,13 @@ struct slice delivery_outcome_name(enum delivery_outcome outcome) {
     };
     return names[outcome];
 }
+
+bool delivery_outcome_find(struct slice name, enum delivery_outcome *outcome) {
+    for (int i = OUTCOME_APPLIED; i <= OUTCOME_REFUSED; i++) {
+        *outcome = (enum delivery_outcome)i;
+        if (slice_eq(name, delivery_outcome_name(*outcome))) {
+            return true;
+        }
+    }
+    return false;
+}

@@ -49,5 +49,7 @@ MUST_CHECK bool delivery_identify(struct delivery *delivery, struct arena *arena
 MUST_CHECK bool delivery_quarantine(struct delivery *delivery, struct slice detail);
 /* "applied", … as the contract spells it. */
 struct slice delivery_outcome_name(enum delivery_outcome outcome);
+/* The outcome of that name; false when there is none. */
+MUST_CHECK bool delivery_outcome_find(struct slice name, enum delivery_outcome *outcome);
 
 #endif

@@ -433,17 +433,10 @@ static bool take_outcomes(const struct pg_result *result, const struct ingest *i
                        pg_row_count(result), ingest->count);
     }
     for (size_t i = 0; i < ingest->count; i++) {
-        struct slice name = pg_bytes(result, i, 0);
-        int outcome = OUTCOME_REFUSED;
-        while (outcome >= 0 &&
-               !slice_eq(name, delivery_outcome_name((enum delivery_outcome)outcome))) {
-            outcome--;
-        }
-        if (outcome < 0) {
+        if (!delivery_outcome_find(pg_bytes(result, i, 0), &ingest->deliveries[i]->outcome)) {
             return err_set(err, ERR_DATABASE,
                            "the ingest function gave an outcome that this release does not know");
         }
-        ingest->deliveries[i]->outcome = (enum delivery_outcome)outcome;
     }
     return true;
 }

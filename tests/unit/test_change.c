@@ -255,6 +255,27 @@ static void test_init_says_nothing(void **state) {
     assert_true(event.occurred_at == TIMESTAMP_NONE && event.status == STATUS_UNKNOWN);
 }
 
+static void test_uuids_as_text(void **state) {
+    static const char *const wrong[] = {"",
+                                        "bd08af21",
+                                        "bd08af21-82f2-8bab-8e90-7a03c5eff0c",
+                                        "bd08af21-82f2-8bab-8e90-7a03c5eff0c3 ",
+                                        "bd08af2182f2-8bab-8e90-7a03c5eff0c31",
+                                        "bd08af21-82f2-8bab-8e90-7a03c5eff0cg",
+                                        "bd08af21-82f2-8bab-8e90-7a03c5eff0c3-",
+                                        "bd08af21-82f2-8bab-8e90-"};
+    static const char text[] = "bd08af21-82f2-8bab-8e90-7a03c5eff0c3";
+    char shown[UUID_TEXT];
+    struct uuid uuid;
+    (void)state;
+    assert_true(uuid_parse(SLICE_OF("BD08AF21-82f2-8bab-8e90-7a03c5eff0c3"), &uuid));
+    uuid_format(&uuid, shown);
+    assert_string_equal(shown, text);
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+        assert_false(uuid_parse(slice_from_cstr(wrong[i]), &uuid));
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_identities_are_stable),
@@ -267,6 +288,7 @@ int main(void) {
         cmocka_unit_test(test_fact_key_order),
         cmocka_unit_test(test_history_key_has_the_snapshot_second),
         cmocka_unit_test(test_init_says_nothing),
+        cmocka_unit_test(test_uuids_as_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
