@@ -100,6 +100,8 @@ static const struct option source_options[] = {
     {"signature_encoding", KIND_TEXT, OF_SOURCE(signature_encoding), .help = "hex or base64"},
     {"tracking_url", KIND_TEXT, OF_SOURCE(tracking_url),
      .help = "link with {tracking_number}, used where the sender gives none"},
+    {"writes_to", KIND_LIST, OF_SOURCE(writes_to),
+     .help = "other sources whose orders its events may speak of"},
 };
 
 static const struct option client_options[] = {

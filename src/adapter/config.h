@@ -36,6 +36,7 @@ struct config_source {
     const char *mode; /* "any" unless given */
     const char *signature, *signature_header, *signature_prefix, *signature_encoding;
     const char *tracking_url;
+    struct config_list writes_to;
 };
 
 /* One client section, as written. */

@@ -34,14 +34,17 @@ struct batch_of_events {
 enum step { STEP_ON, STEP_END, STEP_STOPPED, STEP_DOWN, STEP_FAILED };
 
 static struct delivery *read_event(const struct spool_event *event, struct arena *arena) {
-    const struct provider *provider = provider_find(event->provider);
+    struct slice name, order_provider;
+    (void)slice_split(event->provider, ' ', &name, &order_provider);
+    const struct provider *provider = provider_find(name);
     struct delivery *delivery = arena_alloc(arena, sizeof(*delivery));
     if (provider == NULL || delivery == NULL) {
         return NULL;
     }
     *delivery = (struct delivery){
         .source = event->source,
-        .provider = event->provider,
+        .provider = name,
+        .order_provider = order_provider,
         .body = event->body,
         .headers = event->headers,
         .tracking_url_template = event->tracking_url,

@@ -61,6 +61,7 @@ struct job {
     /* Of the delivery, as it was parked: its committer may change it. */
     struct uuid id;
     struct slice detail;
+    struct slice spooled_provider; /* as engine/spool.h wants it */
     /* readyz: what the spool says, and whether the database was asked before, with success. */
     struct spool_state spool_state;
     bool spool_works, database_works;
@@ -197,6 +198,24 @@ static bool keep_headers(struct job *job) {
     bool ok =
         !strbuf_failed(&out) && arena_dup(job->arena, strbuf_slice(&out), &job->delivery.headers);
     strbuf_free(&out);
+    return ok;
+}
+
+/* What the configuration allows now is kept with an event that goes to the spool. */
+static bool name_providers(struct job *job) {
+    const struct delivery *delivery = &job->delivery;
+    struct strbuf both;
+    job->spooled_provider = delivery->provider;
+    if (!delivery->has_order || slice_eq(delivery->order_source, delivery->source)) {
+        return true;
+    }
+    strbuf_init(&both, LIMIT_ID);
+    strbuf_add_slice(&both, delivery->provider);
+    strbuf_add_char(&both, ' ');
+    strbuf_add_slice(&both, delivery->order_provider);
+    bool ok =
+        !strbuf_failed(&both) && arena_dup(job->arena, strbuf_slice(&both), &job->spooled_provider);
+    strbuf_free(&both);
     return ok;
 }
 
@@ -397,7 +416,7 @@ static enum batch_result run_spool(void *state, struct batch_job **jobs, size_t 
             events[event_count++] = (struct spool_event){
                 .received_at = delivery->received_at,
                 .source = delivery->source,
-                .provider = delivery->provider,
+                .provider = job->spooled_provider,
                 .tracking_url = delivery->tracking_url_template,
                 .headers = delivery->headers,
                 .body = delivery->body,
@@ -620,6 +639,8 @@ static void take_body(struct job *job) {
     *delivery = (struct delivery){
         .source = job->source->name,
         .provider = job->source->provider->name,
+        .owners = job->source->writes_to,
+        .owner_count = job->source->writes_to_count,
         .body = body,
         .tracking_url_template = job->source->tracking_url,
         .received_at = job->head.received_at,
@@ -631,7 +652,7 @@ static void take_body(struct job *job) {
     job->record.event_type = changes->event_type;
     job->record.changes = (int64_t)(changes->box_count + changes->event_count +
                                     changes->document_count + changes->order_change_count);
-    if (reading == INGEST_NO_MEMORY || !keep_headers(job)) {
+    if (reading == INGEST_NO_MEMORY || !keep_headers(job) || !name_providers(job)) {
         finish_no_memory(job);
     } else if (!source_allows(job->source, changes)) {
         finish_unauthorized(job, AUTH_WRONG_MODE);

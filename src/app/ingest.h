@@ -22,9 +22,9 @@ void ingest_handle(void *context, struct exchange *exchange);
 void ingest_late(void *context, struct exchange *exchange, struct http_answer *answer);
 
 /*
- * Reads the body of DELIVERY as PROVIDER's: its source, body and times are set. Parses, lets the
- * provider read, derives content and identities; what the delivery says lives in ARENA. Shared with
- * replay.
+ * Reads the body of DELIVERY as PROVIDER's: its source, owners, body and times are set. Parses,
+ * lets the provider read, derives content and identities; what the delivery says lives in ARENA.
+ * Shared with replay.
  */
 enum ingest_reading {
     INGEST_READ,     /* delivery->reading says what it is */

@@ -32,8 +32,10 @@ static bool reread_one(struct reread *reread, const struct store_delivery *store
     if (provider == NULL) {
         return false;
     }
+    /* It was applied, so it might speak of this order; whose provider the order has already. */
     *delivery = (struct delivery){.source = stored->source,
                                   .provider = stored->provider,
+                                  .order_provider = stored->provider,
                                   .body = stored->body,
                                   .received_at = stored->received_at};
     bool ok = ingest_read(delivery, provider, reread->arena) == INGEST_READ &&

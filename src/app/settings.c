@@ -622,6 +622,35 @@ static bool load_tracking_url(const struct source_loader *s) {
                 : keep_text(s->all, url, &s->source->tracking_url);
 }
 
+/* By the names alone: the sections may stand in any order. */
+static bool load_writes_to(const struct loader *l, const struct config_source *from,
+                           struct source *source) {
+    const struct place at = {.section = "source", .name = from->name, .line = from->line};
+    if (from->writes_to.count > 0 && !source->provider->names_sources) {
+        return flaw_at(l, &at, "writes_to", "nothing uses it: no event of %.*s names a source",
+                       SLICE_ARGS(source->provider->name));
+    }
+    source->writes_to = keep_array(l, from->writes_to.count, sizeof *source->writes_to);
+    if (source->writes_to == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < from->writes_to.count; i++) {
+        const char *name = from->writes_to.items[i];
+        const struct source *owner = settings_source(&l->out->settings, slice_from_cstr(name));
+        if (owner == NULL) {
+            return flaw_at(l, &at, "writes_to", "there is no source \"%.64s\"", name);
+        }
+        source->writes_to[source->writes_to_count++] = (struct order_owner){
+            .source = owner->name,
+            .provider = owner->provider->name,
+            .tracking_url_template = owner->tracking_url,
+            .takes_live = owner->mode != MODE_SANDBOX,
+            .takes_sandbox = owner->mode != MODE_LIVE,
+        };
+    }
+    return true;
+}
+
 static bool load_source(const struct loader *l, const struct config_source *from,
                         struct source *source) {
     const struct source_loader s = {
@@ -647,6 +676,11 @@ static bool load_sources(const struct loader *l) {
             return false;
         }
         settings->source_count++;
+    }
+    for (size_t i = 0; i < settings->source_count; i++) {
+        if (!load_writes_to(l, &l->config->sources[i], &settings->sources[i])) {
+            return false;
+        }
     }
     return true;
 }

@@ -11,6 +11,7 @@
 #include "base/strbuf.h"
 #include "domain/auth.h"
 #include "domain/provider.h"
+#include "engine/delivery.h"
 
 enum source_mode { MODE_ANY, MODE_LIVE, MODE_SANDBOX };
 
@@ -21,6 +22,9 @@ struct source {
     struct auth_policy policy;
     enum source_mode mode;
     struct slice tracking_url; /* template with {tracking_number}; empty: none */
+    /* The sources whose orders its events may speak of beside its own. */
+    struct order_owner *writes_to;
+    size_t writes_to_count;
 };
 
 /* Who may read the status endpoint. */

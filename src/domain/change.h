@@ -86,6 +86,7 @@ struct document {
 };
 
 enum order_field { FIELD_STATUS, FIELD_SEND_DATE, FIELD_COURIER, FIELD_DESTINATION };
+#define ORDER_FIELDS (FIELD_DESTINATION + 1)
 
 /*
  * A change of the order itself, for the history of the order. Values are the sender's words; of a
@@ -128,6 +129,10 @@ struct changes {
      * elsewhere. */
     int64_t snapshot_id;
     struct slice order_id; /* empty: a manifest, which belongs to no order */
+    /* The source whose order it is, and where the document names it; empty: the one that the
+     * webhook came to. Whether that may be is the configuration's business. */
+    struct slice order_source;
+    const char *order_source_path;
     struct order_change order;
     struct box_change *boxes;
     size_t box_count;

@@ -2,6 +2,7 @@
 
 #include "base/limits.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static const char MISSING[] = "missing";
@@ -370,6 +371,60 @@ struct slice time_text(struct reader *r, int64_t at) {
     return copy;
 }
 
+/* ---- items ---- */
+
+struct item {
+    struct slice id;
+    bool has_quantity;
+    int64_t quantity;
+};
+
+static int compare_items(const void *left, const void *right) {
+    const struct item *a = left, *b = right;
+    int order = slice_cmp(a->id, b->id);
+    if (order)
+        return order;
+    return (a->quantity > b->quantity) - (a->quantity < b->quantity);
+}
+
+static struct slice items_json(struct reader *r, const struct item *items, size_t count) {
+    struct strbuf text = STRBUF_INIT(LIMIT_REQUEST_ARENA);
+    struct json_writer w;
+    json_writer_init(&w, &text);
+    json_begin_array(&w, NULL);
+    for (size_t i = 0; i < count; i++) {
+        json_begin_object(&w, NULL);
+        json_put_text(&w, "id", items[i].id);
+        if (items[i].has_quantity)
+            json_put_integer(&w, "quantity", items[i].quantity);
+        else
+            json_put_null(&w, "quantity");
+        json_end_object(&w);
+    }
+    json_end_array(&w);
+    return reader_take_text(r, &text);
+}
+
+struct slice items_optional(struct reader *r, const struct place *at, const char *path,
+                            const char *id_path) {
+    const struct place list = place_at(at, path);
+    size_t count = place_count(r, &list), known = 0;
+    struct item *items = count ? reader_array(r, count, sizeof *items) : NULL;
+    if (!items)
+        return SLICE_EMPTY;
+    for (size_t i = 0; i < count; i++) {
+        const struct place element = place_element(&list, i);
+        struct item item = {.id = id_or_integer_optional(r, &element, id_path)};
+        item.has_quantity = json_to_integer(json_get(element.value, "quantity"), &item.quantity);
+        if (item.id.len)
+            items[known++] = item;
+    }
+    if (known == 0)
+        return SLICE_EMPTY;
+    qsort(items, known, sizeof *items, compare_items);
+    return items_json(r, items, known);
+}
+
 /* ---- pieces of changes ---- */
 
 struct slice recipient_json(struct reader *r, const struct recipient *recipient) {
@@ -415,15 +470,17 @@ struct tracking_event *next_event(struct reader *r, struct slice box_id, int64_t
 
 void add_order_change(struct reader *r, enum order_field field, struct slice previous_value,
                       struct slice new_value) {
-    struct order_field_change *change = reader_array(r, 1, sizeof *change);
-    if (!change)
+    struct changes *c = r->changes;
+    /* At most one of each field. */
+    if (!c->order_changes)
+        c->order_changes = reader_array(r, ORDER_FIELDS, sizeof *c->order_changes);
+    if (!c->order_changes)
         return;
-    *change = (struct order_field_change){.field = field,
-                                          .previous_value = previous_value,
-                                          .new_value = new_value,
-                                          .occurred_at = r->changes->version_at};
-    r->changes->order_changes = change;
-    r->changes->order_change_count = 1;
+    c->order_changes[c->order_change_count++] =
+        (struct order_field_change){.field = field,
+                                    .previous_value = previous_value,
+                                    .new_value = new_value,
+                                    .occurred_at = c->version_at};
 }
 
 struct status_report status_report_of(const struct status_word *row, struct slice word,

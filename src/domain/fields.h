@@ -121,6 +121,11 @@ int32_t date_optional(struct reader *r, const struct place *at, const char *path
 /* RFC 3339 with milliseconds; empty for TIMESTAMP_NONE. */
 struct slice time_text(struct reader *r, int64_t at);
 
+/* [{"id","quantity"}] of the array at PATH, in the order of the ids, which stand at ID_PATH; items
+ * without an id name nothing. Empty when there is none. */
+struct slice items_optional(struct reader *r, const struct place *at, const char *path,
+                            const char *id_path);
+
 /* ---- pieces of changes ---- */
 
 /* Who gets the order, in the keys of the answers. */
@@ -138,7 +143,7 @@ MUST_CHECK bool reserve_events(struct reader *r, size_t count);
 /* The next of the reserved ones, which says nothing yet. */
 struct box_change *next_box(struct reader *r, struct slice box_id);
 struct tracking_event *next_event(struct reader *r, struct slice box_id, int64_t occurred_at);
-/* One change of the order itself, dated version_at. */
+/* One change of the order itself, dated version_at; of each field at most one. */
 void add_order_change(struct reader *r, enum order_field field, struct slice previous_value,
                       struct slice new_value);
 

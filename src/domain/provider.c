@@ -27,6 +27,12 @@ static const struct provider PROVIDERS[] = {
                       .encoding = ENCODING_HEX},
         .read = swiftpod_read,
     },
+    {
+        .name = SLICE("waybill"), /* our own form, for senders of one's own */
+        .signature = {.kind = SIGNATURE_STANDARD_WEBHOOKS},
+        .names_sources = true,
+        .read = waybill_read,
+    },
 };
 
 const struct provider *provider_find(struct slice name) {

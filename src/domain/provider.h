@@ -22,6 +22,9 @@ struct provider {
     /* Request headers beside the signature's that are kept with a delivery; NULL-terminated, may be
      * NULL. */
     const char *const *kept_headers;
+    /* It can speak of another source's order (changes.order_source), where the configuration lets
+     * it. */
+    bool names_sources;
     /*
      * Reads DOC into *changes (which the caller has prepared with changes_init()); all memory from
      * ARENA, nothing points into DOC. A pure function of DOC. *reading says what became of

@@ -5,6 +5,58 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* ---- whose order ---- */
+
+static const struct order_owner *find_owner(const struct delivery *delivery) {
+    for (size_t i = 0; i < delivery->owner_count; i++) {
+        if (slice_eq(delivery->owners[i].source, delivery->changes.order_source)) {
+            return &delivery->owners[i];
+        }
+    }
+    return NULL;
+}
+
+static bool refuse_order(struct delivery *delivery, const char *why, struct arena *arena) {
+    struct strbuf detail = STRBUF_INIT(LIMIT_TEXT);
+    strbuf_addf(&detail, "%s: %s", delivery->changes.order_source_path, why);
+    bool ok = !strbuf_failed(&detail) &&
+              arena_dup(arena, strbuf_slice(&detail), &delivery->changes.detail);
+    delivery->reading = READING_QUARANTINED;
+    strbuf_free(&detail);
+    return ok;
+}
+
+static bool settle_owner(struct delivery *delivery, struct arena *arena) {
+    const struct changes *changes = &delivery->changes;
+    delivery->order_source = delivery->source;
+    if (changes->order_source.len == 0 || slice_eq(changes->order_source, delivery->source)) {
+        delivery->order_provider = delivery->provider;
+        return true;
+    }
+    if (delivery->reading != READING_APPLIED) {
+        return true;
+    }
+    delivery->order_source = changes->order_source;
+    if (delivery->order_provider.len > 0) {
+        return true;
+    }
+    const struct order_owner *owner = find_owner(delivery);
+    if (owner == NULL) {
+        return refuse_order(delivery, "writes_to does not name this source", arena);
+    }
+    if (changes->live ? !owner->takes_live : !owner->takes_sandbox) {
+        return refuse_order(delivery,
+                            changes->live ? "this source takes sandbox traffic only"
+                                          : "this source takes live traffic only",
+                            arena);
+    }
+    delivery->order_provider = owner->provider;
+    delivery->tracking_url_template = owner->tracking_url_template;
+    return true;
+}
+
+/* ---- identities ---- */
+
 static bool identify_boxes(struct delivery *delivery, struct arena *arena) {
     const struct changes *changes = &delivery->changes;
     delivery->box_keys = arena_array(arena, changes->box_count + 1, sizeof(struct uuid));
@@ -81,6 +133,9 @@ static bool limit_repetitions(struct delivery *delivery, struct arena *arena) {
 
 bool delivery_identify(struct delivery *delivery, struct arena *arena) {
     const struct changes *changes = &delivery->changes;
+    if (!settle_owner(delivery, arena)) {
+        return false;
+    }
     if (delivery->content.len == 0 || delivery->reading == READING_QUARANTINED) {
         return quarantined_delivery_id(delivery->source, delivery->body, &delivery->id);
     }
@@ -100,7 +155,7 @@ bool delivery_identify(struct delivery *delivery, struct arena *arena) {
     if (!delivery->has_order) {
         return true;
     }
-    return order_key(delivery->source, changes->live, changes->order_id, &delivery->order) &&
+    return order_key(delivery->order_source, changes->live, changes->order_id, &delivery->order) &&
            identify_boxes(delivery, arena) && identify_events(delivery, arena) &&
            limit_repetitions(delivery, arena);
 }

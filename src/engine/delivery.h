@@ -17,9 +17,22 @@ enum delivery_outcome {
     OUTCOME_REFUSED, /* the source's share for quarantined bodies is used up: not stored */
 };
 
+/* A source whose orders the deliveries of another one may speak of. */
+struct order_owner {
+    struct slice source, provider;
+    struct slice tracking_url_template;
+    bool takes_live, takes_sandbox;
+};
+
 struct delivery {
     /* Filled by the use case. */
     struct slice source, provider;
+    /* Whose orders it may speak of beside those of its own source. */
+    const struct order_owner *owners;
+    size_t owner_count;
+    /* The provider of the order it speaks of, where it was found before that it may; else empty,
+     * and filled by delivery_identify(). */
+    struct slice order_provider;
     struct slice content; /* canonical; empty: the body is recognised by its bytes */
     struct slice body;
     struct slice headers; /* JSON object of the kept request headers */
@@ -30,6 +43,7 @@ struct delivery {
     size_t quarantine_max;
 
     /* Filled by delivery_identify(). */
+    struct slice order_source; /* of the order it speaks of */
     struct uuid id;
     bool has_order;
     struct uuid order;
@@ -42,7 +56,9 @@ struct delivery {
     enum delivery_outcome outcome;
 };
 
-/* Derives all identities, with memory of ARENA. False without memory or when hashing fails. */
+/* Finds whose order it is, and derives all identities, with memory of ARENA. A delivery that speaks
+ * of an order which it may not speak of becomes a quarantined one. False without memory or when
+ * hashing fails. */
 MUST_CHECK bool delivery_identify(struct delivery *delivery, struct arena *arena);
 /* Turns a delivery whose changes the database refuses into a quarantined one with DETAIL; its
  * identity is then that of its bytes. False when hashing fails. */

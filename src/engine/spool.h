@@ -30,6 +30,8 @@ struct spool;
 /* A webhook as it was received: all that its delivery is made of. */
 struct spool_event {
     int64_t received_at;
+    /* PROVIDER is one name; where the event may speak of another source's order, which was settled
+     * when it came, a space and the name of that order's provider follow. */
     struct slice source, provider, tracking_url, headers, body;
     /* Set by spool_read(): which one it is. */
     int64_t id;

@@ -157,8 +157,8 @@ static void encode_order(struct encoding *encoding, struct pg_rows *out,
     add_ordinal(out, row);
     pg_col_int4(out, (int32_t)row->round);
     pg_col_uuid(out, delivery->order.bytes);
-    pg_col_text(out, delivery->source);
-    pg_col_text(out, delivery->provider);
+    pg_col_text(out, delivery->order_source);
+    pg_col_text(out, delivery->order_provider);
     pg_col_bool(out, delivery->changes.live);
     pg_col_text(out, delivery->changes.order_id);
     if (order_says_something(order)) {

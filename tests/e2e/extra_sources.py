@@ -67,6 +67,13 @@ source linked {{
     secret = "{signing}"
     tracking_url = "https://shop.example/track/{{tracking_number}}"
 }}
+source own {{
+    provider = waybill
+    signature = none
+    bearer = "{bearer}"
+    writes_to = {{"linked", "live-only", "sandbox-only", "own-live"}}
+}}
+source own-live {{ provider = waybill  secret = "{standard}"  mode = live  writes_to = {{"linked"}} }}
 source flooded {{ provider = crossborderly  secret = "{signing}" }}
 source tiny-quarantine {{ provider = crossborderly  secret = "{signing}" }}
 client narrow {{ token_sha256 = "{narrow_hash}"  scope = full  sources = {{"swiftpod"}} }}
@@ -97,6 +104,8 @@ class ExtraSources:
             "base64": client.base64_signature(keys.signing, "X-Own-Signature", "v0="),
             "standard": client.standard_webhooks(keys.standard),
             "bearer": client.bearer(keys.bearer),
+            "own": client.bearer(keys.bearer),
+            "own-live": client.standard_webhooks(keys.standard),
             "header": client.header("X-Api-Key", keys.header),
             "url-token": client.nothing,
             "rotated-basic": client.basic(f"shop:{keys.password}"),

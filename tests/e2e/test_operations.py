@@ -614,7 +614,7 @@ def test_make_run_shows_the_samples_and_ends_with_ctrl_c(stacks: Stacks) -> None
         for word in ("9400100109361129278358", "88938849309", "AZ123456789BE", "CBECUSD123456789", "curl", own.env["WAYBILL_URL"]):
             assert word in text, text
         documents = [document for page in own.status.pages() for document in page]
-        assert {document["source"] for document in documents} == {"crowdsender", "crossborderly", "shipup", "swiftpod"}
+        assert {document["source"] for document in documents} == {"crowdsender", "crossborderly", "shipup", "swiftpod", "waybill"}
         outcomes = own.report("SELECT DISTINCT outcome FROM waybill.deliveries ORDER BY outcome")
         assert [row["outcome"] for row in outcomes] == ["applied", "ignored"]
         pids = own.pids()

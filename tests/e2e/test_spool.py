@@ -87,6 +87,7 @@ def story(order: str, tracking: str) -> list[tuple[str, object]]:
         ("crowdsender", wb.destination_updated(order, at=wb.moment(3))),
         ("crossborderly", wb.status_changed(tracking, "IN_TRANSIT", wb.moment(1))),
         ("crossborderly", wb.delivered(tracking, wb.moment(5))),
+        ("waybill", wb.order_updated(tracking, wb.moment(3), source="crossborderly", order_number="N-" + order)),
         ("crossborderly", wb.status_changed(tracking, "OUT_FOR_DELIVERY", wb.moment(4), previous="IN_TRANSIT")),
     ]
 

@@ -44,6 +44,8 @@ def of_every_kind() -> dict[str, tuple[str, wb.Json, str]]:
         "order_notify": ("swiftpod", wb.order_notify(swiftpod_order, "in_production"), "applied"),
         "shipment_notify": ("swiftpod", wb.shipment_notify(swiftpod_order, [wb.tracked(tracking, "in_transit")]), "applied"),
         "stock_notify": ("swiftpod", wb.stock_notify(), "ignored"),
+        "order.updated": ("waybill", wb.order_updated(wb.uid("o"), status="pending"), "applied"),
+        "ping": ("waybill", {"id": wb.uid(), "type": "ping"}, "ignored"),
     }
 
 

@@ -394,3 +394,14 @@ def shipment_notify(order: int | str, trackings: list[Json], at: str = moment(),
 
 def stock_notify() -> Json:
     return swiftpod_event("stock_notify", {"id": str(number()), "name": "Shirt", "sku": "UNPT1B00M", "stock": 10, "status": "in_stock"})
+
+
+# ---- waybill's own form ----
+
+
+def order_updated(order: str, at: str = moment(), envelope: Json | None = None, **data: object) -> Json:
+    return {"id": uid("evt_"), "type": "order.updated", "timestamp": at, "data": {"id": order, **data}, **(envelope or {})}
+
+
+def parcel(box: str, status: str | None = None, **facts: object) -> Json:
+    return {"id": box, "status": status, **facts}

@@ -191,6 +191,7 @@ class Stack:
         make_credential, name = {
             "crossborderly": (client.crossborderly_signature, "CROSSBORDERLY_SECRET"),
             "swiftpod": (client.swiftpod_signature, "SWIFTPOD_SECRET"),
+            "waybill": (client.standard_webhooks, "WAYBILL_SECRET"),
             "crowdsender": (client.basic, "CROWDSENDER_BASIC"),
             "shipup": (client.basic, "SHIPUP_BASIC"),
         }[source]

@@ -30,6 +30,8 @@ static void read_body(const struct provider *provider, struct slice body,
                                   .dump = STRBUF_INIT(DUMP_MAX),
                                   .delivery = {.source = SLICE_OF("shop"),
                                                .provider = provider->name,
+                                               /* It may speak of any source's orders. */
+                                               .order_provider = provider->name,
                                                .body = body,
                                                .received_at = TIMESTAMP_MIN}};
     REQUIRE(done->arena);
@@ -159,6 +161,8 @@ static void check_applied(const struct changes *c) {
     bool has_order = c->order_id.len > 0;
     check_known_time(c->version_at);
     check_id(c->order_id);
+    check_id(c->order_source);
+    REQUIRE(c->order_source.len == 0 || c->order_source_path);
     REQUIRE(c->live_known);
     REQUIRE(has_order != c->has_manifest);
     REQUIRE(has_order || c->box_count + c->event_count + c->document_count == 0);

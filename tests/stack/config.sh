@@ -17,6 +17,14 @@ basic() {
     as_user cat "$SECRETS/$1.basic"
 }
 
+# whsec_ and base64, as Standard Webhooks writes a key.
+standard_secret() {
+    if ! as_user test -s "$SECRETS/$1.secret"; then
+        printf 'whsec_%s' "$(secret "$1.key" | base64 -w0)" | put "$SECRETS/$1.secret" 0600
+    fi
+    as_user cat "$SECRETS/$1.secret"
+}
+
 sha256() {
     printf '%s' "$1" | sha256sum | cut -d ' ' -f 1
 }
@@ -29,6 +37,7 @@ config_write() {
     for name in crowdsender shipup; do
         basic "$name" >/dev/null
     done
+    standard_secret waybill >/dev/null
     put "$CONFIG" 0600 <<CONF
 # Written again by each \`make up\`; the secrets beside it stay.
 database {
@@ -56,6 +65,11 @@ source shipup {
 source swiftpod {
     provider = swiftpod
     secret_file = "$SECRETS/swiftpod.secret"
+}
+source waybill {
+    provider = waybill
+    secret_file = "$SECRETS/waybill.secret"
+    writes_to = {"crossborderly"}
 }
 client demo {
     token_sha256 = "$(sha256 "$(secret status.token)")"
@@ -85,6 +99,7 @@ run_env_write() {
         run_env_line PGDATA "$PGDATA"
         run_env_line CROSSBORDERLY_SECRET "$(secret crossborderly.secret)"
         run_env_line SWIFTPOD_SECRET "$(secret swiftpod.secret)"
+        run_env_line WAYBILL_SECRET "$(standard_secret waybill)"
         run_env_line CROWDSENDER_BASIC "$(basic crowdsender)"
         run_env_line SHIPUP_BASIC "$(basic shipup)"
         run_env_line STATUS_TOKEN "$(secret status.token)"

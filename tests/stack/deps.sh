@@ -44,6 +44,7 @@ clang-format        program clang-format
 libcmocka-dev       pkg     cmocka
 python3             program python3
 python3-pytest      python  pytest
+python3-jsonschema  python  jsonschema
 python3-psycopg     python  psycopg
 python3-pytest-xdist  python  xdist
 slowhttptest        program slowhttptest

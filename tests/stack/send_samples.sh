@@ -12,12 +12,26 @@ hmac() {
     openssl dgst -sha256 -hmac "$1" -r "$2" | cut -d ' ' -f 1
 }
 
+# Standard Webhooks: the three headers for the file $2, by the secret "whsec_…" $1.
+standard_webhooks() {
+    local key id when signature
+    key=$(printf '%s' "${1#whsec_}" | openssl base64 -d -A | od -An -v -tx1 | tr -d ' \n')
+    id=msg_$(openssl rand -hex 8)
+    when=$(date +%s)
+    signature=$({
+        printf '%s.%s.' "$id" "$when"
+        cat "$2"
+    } | openssl dgst -sha256 -mac HMAC -macopt "hexkey:$key" -binary | openssl base64 -A)
+    printf 'header = "webhook-id: %s"\nheader = "webhook-timestamp: %s"\nheader = "webhook-signature: v1,%s"\n' "$id" "$when" "$signature"
+}
+
 # curl's options for PROVIDER's credential over the file BODY; as a file, because arguments can be read by others.
 credential() {
     local provider=$1 body=$2
     case $provider in
     crossborderly) printf 'header = "X-CrossBorderly-Signature: sha256=%s"\n' "$(hmac "$CROSSBORDERLY_SECRET" "$body")" ;;
     swiftpod) printf 'header = "X-Swiftpod-Signature: %s"\n' "$(hmac "$SWIFTPOD_SECRET" "$body")" ;;
+    waybill) standard_webhooks "$WAYBILL_SECRET" "$body" ;;
     crowdsender) printf 'user = "%s"\n' "$CROWDSENDER_BASIC" ;;
     shipup) printf 'user = "%s"\n' "$SHIPUP_BASIC" ;;
     esac

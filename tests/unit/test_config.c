@@ -192,6 +192,7 @@ static void test_values(void **state) {
                   "source \"two\" { signature = hmac-sha256 signature_header = X-Sig\n"
                   "  signature_prefix = \"\" signature_encoding = hex\n"
                   "  tracking_url = \"https://x/{tracking_number}\" header = \"A: b\"\n"
+                  "  writes_to = {cross, \"three\"}\n"
                   "  basic = {\"u:1\"} basic += {\"u:2\", \"u:3\"} }\n"
                   "client shop {\n"
                   "  token_sha256 = {\"ab\", \"cd\"} scope = full sources = {\"*\"} }\n"
@@ -226,6 +227,8 @@ static void test_values(void **state) {
     assert_string_equal(c->sources[1].signature_encoding, "hex");
     assert_string_equal(c->sources[1].tracking_url, "https://x/{tracking_number}");
     assert_list(&c->sources[1].header, "A: b;");
+    assert_list(&c->sources[1].writes_to, "cross;three;");
+    assert_list(&c->sources[0].writes_to, "");
     assert_list(&c->sources[1].basic, "u:1;u:2;u:3;");
     assert_int_equal(c->client_count, 2);
     assert_string_equal(c->clients[0].name, "shop");
@@ -472,7 +475,7 @@ static void test_reference(void **state) {
         lines++;
     }
     assert_int_equal(rest.len, 0);
-    assert_int_equal(lines, 2 + 9 + 3 + 18 + 3);
+    assert_int_equal(lines, 2 + 9 + 3 + 19 + 3);
     strbuf_add_char(&out, '\0');
     assert_non_null(strstr(out.data, "webhook\tmax_body\tsize\t1MiB\t1KiB\t64MiB\t"));
     strbuf_free(&out);

@@ -115,6 +115,73 @@ static void sandbox_is_another_order(void **state) {
     arena_free(sandbox.arena);
 }
 
+/* An event of "shop" that names an order of another source. */
+struct naming {
+    const char *source; /* "" names none */
+    bool live;
+    const char *known_provider; /* what was found before; NULL: nothing */
+    const char *detail;         /* NULL: applied */
+    const char *order_source, *order_provider;
+};
+
+static void only_granted_orders_of_others_are_written(void **state) {
+    static const struct order_owner owners[] = {
+        {SLICE("cross"), SLICE("crossborderly"), SLICE("https://cross"), true, true},
+        {SLICE("real"), SLICE("shipup"), SLICE(""), true, false},
+        {SLICE("test"), SLICE("shipup"), SLICE(""), false, true},
+    };
+    static const struct naming rows[] = {
+        {"", true, NULL, NULL, "shop", "waybill"},
+        {"shop", true, NULL, NULL, "shop", "waybill"},
+        {"cross", true, NULL, NULL, "cross", "crossborderly"},
+        {"cross", false, NULL, NULL, "cross", "crossborderly"},
+        {"real", true, NULL, NULL, "real", "shipup"},
+        {"real", false, NULL, "data.source: this source takes live traffic only", NULL, NULL},
+        {"test", false, NULL, NULL, "test", "shipup"},
+        {"test", true, NULL, "data.source: this source takes sandbox traffic only", NULL, NULL},
+        {"Cross", true, NULL, "data.source: writes_to does not name this source", NULL, NULL},
+        {"other", true, NULL, "data.source: writes_to does not name this source", NULL, NULL},
+        {"other", true, "swiftpod", NULL, "other", "swiftpod"},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct sample sample;
+        prepare(&sample);
+        struct delivery *delivery = &sample.delivery;
+        delivery->provider = SLICE_OF("waybill");
+        delivery->tracking_url_template = SLICE_OF("https://shop");
+        delivery->owners = owners;
+        delivery->owner_count = ARRAY_LEN(owners);
+        delivery->order_provider = slice_from_cstr(rows[i].known_provider);
+        delivery->changes.live = rows[i].live;
+        delivery->changes.order_source = slice_from_cstr(rows[i].source);
+        delivery->changes.order_source_path = "data.source";
+        identify(&sample);
+        assert_int_equal(delivery->has_order, rows[i].detail == NULL);
+        if (rows[i].detail) {
+            struct uuid id;
+            assert_int_equal(delivery->reading, READING_QUARANTINED);
+            assert_true(slice_eq(delivery->changes.detail, slice_from_cstr(rows[i].detail)));
+            assert_true(quarantined_delivery_id(delivery->source, delivery->body, &id));
+            assert_true(same(&delivery->id, &id));
+        } else {
+            struct uuid order;
+            struct slice template = SLICE_OF("https://shop");
+            assert_true(order_key(slice_from_cstr(rows[i].order_source), rows[i].live,
+                                  SLICE_OF("order"), &order));
+            assert_true(same(&delivery->order, &order));
+            assert_true(
+                slice_eq(delivery->order_provider, slice_from_cstr(rows[i].order_provider)));
+            if (slice_eq(delivery->order_provider, SLICE_OF("crossborderly")))
+                template = SLICE_OF("https://cross");
+            else if (slice_eq(delivery->order_provider, SLICE_OF("shipup")))
+                template = SLICE_EMPTY;
+            assert_true(slice_eq(delivery->tracking_url_template, template));
+        }
+        arena_free(sample.arena);
+    }
+}
+
 static void what_is_not_understood_is_known_by_its_bytes(void **state) {
     struct sample understood, quarantined, refused;
     (void)state;
@@ -192,6 +259,7 @@ int main(void) {
         cmocka_unit_test(a_resend_is_the_same_delivery),
         cmocka_unit_test(other_content_stands_beside_it),
         cmocka_unit_test(sandbox_is_another_order),
+        cmocka_unit_test(only_granted_orders_of_others_are_written),
         cmocka_unit_test(what_is_not_understood_is_known_by_its_bytes),
         cmocka_unit_test(ignored_ones_have_no_rows),
         cmocka_unit_test(one_box_too_often_is_quarantined),

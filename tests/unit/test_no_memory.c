@@ -139,6 +139,7 @@ static bool read_case(const struct golden_case *c, struct arena *arena, struct d
     struct err err = ERR_INIT;
     *delivery = (struct delivery){.source = SLICE("source"),
                                   .provider = c->provider->name,
+                                  .order_provider = c->provider->name,
                                   .headers = SLICE("{}"),
                                   .body = strbuf_slice(&c->body)};
     if (ingest_read(delivery, c->provider, arena) == INGEST_NO_MEMORY)
@@ -330,6 +331,8 @@ static void write_config(struct world *world) {
             "source shipup { provider = shipup basic = \"test:password\" allow_from = "
             "{\"127.0.0.0/8\"} }\n"
             "source crossborderly { provider = crossborderly secret = \"" SECRET "\" }\n"
+            "source waybill { provider = waybill signature = none basic = \"test:password\" "
+            "writes_to = {\"crossborderly\"} }\n"
             "source swiftpod { provider = swiftpod secret = {\"other\", \"" SECRET
             "\"} signature_encoding = hex tracking_url = \"https://t.example/{tracking_number}\""
             " }\n",

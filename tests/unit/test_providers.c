@@ -98,6 +98,29 @@ static const char SHIPMENT_NOTIFY[] =
              "\"shipped_items\":[{\"order_item_id\":\"I1\",\"quantity\":3}]}],");
 static const char ORDER_NOTIFY[] = SWIFTPOD("order_notify", "");
 
+static const char ORDER_UPDATED[] =
+    "{\"id\":\"E1\",\"type\":\"order.updated\",\"timestamp\":\"2024-12-21T14:30:05Z\","
+    "\"data\":{\"source\":\"crossborderly\",\"id\":\"O1\",\"live\":false,"
+    "\"order_number\":\"N1\",\"external_reference\":\"R1\",\"courier_id\":\"C1\","
+    "\"send_date\":\"2024-12-20\",\"status\":\"pending\",\"provider_status\":\"Open\","
+    "\"status_detail\":\"new\",\"status_at\":\"2024-12-21T14:00:00Z\",\"destination\":{"
+    "\"name\":\"Ana\",\"company\":\"C\",\"phone\":\"+34\",\"email\":\"a@x\",\"street\":\"Calle 1\","
+    "\"details\":\"2B\",\"city\":\"Madrid\",\"zip\":\"28013\",\"province\":\"M\",\"country\":\"es\"},"
+    "\"boxes\":[{\"id\":\"B1\",\"tracking_number\":\"T1\",\"carrier\":\"ACME\","
+    "\"tracking_url\":\"https://t\",\"status\":\"in_transit\",\"provider_status\":\"Moving\","
+    "\"status_detail\":\"hub\",\"status_at\":\"2024-12-21T13:00:00Z\",\"location\":\"Lima\","
+    "\"next_attempt_at\":\"2024-12-22T09:00:00Z\",\"was_delayed\":true,"
+    "\"had_failed_attempt\":true,\"shipped_at\":\"2024-12-20T09:00:00Z\","
+    "\"estimated_delivery_date\":\"2024-12-23\",\"estimated_delivery_at\":"
+    "\"2024-12-23T09:00:00Z\",\"pickup_point\":{\"name\":\"Shop\",\"street\":\"Rd\","
+    "\"city\":\"Lyon\",\"zip\":\"69001\",\"country\":\"fr\",\"phone\":\"+33\","
+    "\"opening_hours\":\"9-5\",\"map_url\":\"https://m\"},\"signed_by\":\"M.\","
+    "\"proof_of_delivery\":\"https://p\",\"documents\":[{\"kind\":\"label\",\"url\":"
+    "\"https://l\"}],\"items\":[{\"id\":\"I1\",\"quantity\":3}],\"events\":[{\"id\":\"V1\","
+    "\"occurred_at\":\"2024-12-21T12:00:00Z\",\"status\":\"pre_transit\",\"provider_status\":"
+    "\"Label\",\"status_detail\":\"printed\",\"location\":\"Quito\",\"message\":\"Ready\","
+    "\"previous_provider_status\":\"Ordered\"}]}]}}";
+
 /* ---- reading ---- */
 
 struct result {
@@ -481,6 +504,16 @@ static const struct required REQUIRED[] = {
     {"swiftpod", SHIPMENT_NOTIFY, "\"id\":2", "data.id" MISSING, "data.id" EITHER},
     {"swiftpod", ORDER_NOTIFY, "\"uuid\":\"U1\"", "event.uuid" MISSING, "event.uuid" NOT_A_STRING},
     {"swiftpod", ORDER_NOTIFY, "\"id\":2", "data.id" MISSING, "data.id" EITHER},
+
+    {"waybill", ORDER_UPDATED, "\"type\":\"order.updated\"", "type" MISSING, "type" NOT_A_STRING},
+    {"waybill", ORDER_UPDATED, "\"timestamp\":\"2024-12-21T14:30:05Z\"", "timestamp" MISSING,
+     "timestamp" NOT_A_TIME},
+    {"waybill", ORDER_UPDATED, "\"id\":\"O1\"", "data.id" MISSING, "data.id" EITHER},
+    {"waybill", ORDER_UPDATED, "\"id\":\"B1\"", "data.boxes[0].id" MISSING,
+     "data.boxes[0].id" EITHER},
+    {"waybill", ORDER_UPDATED, "\"occurred_at\":\"2024-12-21T12:00:00Z\"",
+     "data.boxes[0].events[0].occurred_at" MISSING,
+     "data.boxes[0].events[0].occurred_at" NOT_A_TIME},
 };
 
 static void assert_quarantined(const struct required *row, const char *value, const char *detail) {
@@ -492,6 +525,60 @@ static void assert_quarantined(const struct required *row, const char *value, co
                  SLICE_ARGS(r.changes.detail), detail);
     result_free(&r);
     strbuf_free(&body);
+}
+
+/* The vocabulary itself, but for what only orders derived from boxes have. */
+static void test_waybill_words(void **state) {
+    (void)state;
+    for (enum status status = STATUS_UNKNOWN; status < STATUS_COUNT; status++) {
+        char word[64];
+        snprintf(word, sizeof word, "%.*s", SLICE_ARGS(status_name(status)));
+        const enum status meant = status == STATUS_PARTIALLY_DELIVERED ? STATUS_UNKNOWN : status;
+        struct result r = read_word("waybill", ORDER_UPDATED, "\"status\":\"in_transit\"", word);
+        assert_int_equal(r.changes.boxes[0].status.status, meant);
+        result_free(&r);
+        r = read_word("waybill", ORDER_UPDATED, "\"status\":\"pending\"", word);
+        assert_int_equal(r.changes.order.status.status, meant);
+        result_free(&r);
+        r = read_word("waybill", ORDER_UPDATED, "\"status\":\"pre_transit\"", word);
+        assert_int_equal(r.changes.events[0].status, meant);
+        result_free(&r);
+    }
+    static const struct {
+        const char *word;
+        enum status status;
+    } others[] = {{" In_Transit ", STATUS_IN_TRANSIT}, {"in transit", STATUS_UNKNOWN}};
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        struct result r =
+            read_word("waybill", ORDER_UPDATED, "\"status\":\"in_transit\"", others[i].word);
+        assert_int_equal(r.changes.boxes[0].status.status, others[i].status);
+        result_free(&r);
+    }
+}
+
+/* Where facts go is not guessed. */
+static void test_waybill_order_is_named_rightly(void **state) {
+    (void)state;
+    static const struct required rows[] = {
+        {"waybill", ORDER_UPDATED, "\"live\":false", NULL, "data.live: neither true nor false"},
+        {"waybill", ORDER_UPDATED, "\"source\":\"crossborderly\"", NULL,
+         "data.source" NOT_A_STRING},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        assert_quarantined(&rows[i], "1", rows[i].wrong_type);
+        assert_quarantined(&rows[i], "{}", rows[i].wrong_type);
+        struct result with = read_body("waybill", slice_from_cstr(ORDER_UPDATED));
+        struct strbuf body;
+        replace_value(ORDER_UPDATED, rows[i].field, "null", &body);
+        struct result without = read_body("waybill", strbuf_slice(&body));
+        assert_int_equal(without.reading, READING_APPLIED);
+        assert_false(with.changes.live);
+        assert_int_equal(without.changes.live, i == 0);
+        assert_int_equal(without.changes.order_source.len == 0, i == 1);
+        result_free(&with);
+        result_free(&without);
+        strbuf_free(&body);
+    }
 }
 
 static void test_required_fields(void **state) {
@@ -615,6 +702,61 @@ static const struct optional OPTIONAL[] = {
     {"swiftpod", ORDER_NOTIFY, "\"state\":\"OH\"", NULL},
     {"swiftpod", ORDER_NOTIFY, "\"country\":\"US\"", NULL},
     {"swiftpod", ORDER_NOTIFY, "\"zip\":\"44410\"", NULL},
+
+    {"waybill", ORDER_UPDATED, "\"id\":\"E1\"", "integer"},
+    {"waybill", ORDER_UPDATED, "\"order_number\":\"N1\"", "integer"},
+    {"waybill", ORDER_UPDATED, "\"external_reference\":\"R1\"", "integer"},
+    {"waybill", ORDER_UPDATED, "\"courier_id\":\"C1\"", "integer"},
+    {"waybill", ORDER_UPDATED, "\"send_date\":\"2024-12-20\"", "integer"},
+    {"waybill", ORDER_UPDATED, "\"status\":\"pending\"", NULL},
+    {"waybill", ORDER_UPDATED, "\"provider_status\":\"Open\"", NULL},
+    {"waybill", ORDER_UPDATED, "\"status_detail\":\"new\"", NULL},
+    {"waybill", ORDER_UPDATED, "\"status_at\":\"2024-12-21T14:00:00Z\"", NULL},
+    {"waybill", ORDER_UPDATED, "\"name\":\"Ana\"", NULL},
+    {"waybill", ORDER_UPDATED, "\"company\":\"C\"", NULL},
+    {"waybill", ORDER_UPDATED, "\"phone\":\"+34\"", NULL},
+    {"waybill", ORDER_UPDATED, "\"email\":\"a@x\"", NULL},
+    {"waybill", ORDER_UPDATED, "\"street\":\"Calle 1\"", NULL},
+    {"waybill", ORDER_UPDATED, "\"details\":\"2B\"", NULL},
+    {"waybill", ORDER_UPDATED, "\"city\":\"Madrid\"", NULL},
+    {"waybill", ORDER_UPDATED, "\"zip\":\"28013\"", NULL},
+    {"waybill", ORDER_UPDATED, "\"province\":\"M\"", NULL},
+    {"waybill", ORDER_UPDATED, "\"country\":\"es\"", NULL},
+    {"waybill", ORDER_UPDATED, "\"tracking_number\":\"T1\"", "integer"},
+    {"waybill", ORDER_UPDATED, "\"carrier\":\"ACME\"", NULL},
+    {"waybill", ORDER_UPDATED, "\"tracking_url\":\"https://t\"", NULL},
+    {"waybill", ORDER_UPDATED, "\"status\":\"in_transit\"", NULL},
+    {"waybill", ORDER_UPDATED, "\"provider_status\":\"Moving\"", NULL},
+    {"waybill", ORDER_UPDATED, "\"status_detail\":\"hub\"", NULL},
+    {"waybill", ORDER_UPDATED, "\"status_at\":\"2024-12-21T13:00:00Z\"", NULL},
+    {"waybill", ORDER_UPDATED, "\"location\":\"Lima\"", NULL},
+    {"waybill", ORDER_UPDATED, "\"next_attempt_at\":\"2024-12-22T09:00:00Z\"", NULL},
+    {"waybill", ORDER_UPDATED, "\"was_delayed\":true", "boolean"},
+    {"waybill", ORDER_UPDATED, "\"had_failed_attempt\":true", "boolean"},
+    {"waybill", ORDER_UPDATED, "\"shipped_at\":\"2024-12-20T09:00:00Z\"", NULL},
+    {"waybill", ORDER_UPDATED, "\"estimated_delivery_date\":\"2024-12-23\"", NULL},
+    {"waybill", ORDER_UPDATED, "\"estimated_delivery_at\":\"2024-12-23T09:00:00Z\"", NULL},
+    {"waybill", ORDER_UPDATED, "\"name\":\"Shop\"", NULL},
+    {"waybill", ORDER_UPDATED, "\"street\":\"Rd\"", NULL},
+    {"waybill", ORDER_UPDATED, "\"city\":\"Lyon\"", NULL},
+    {"waybill", ORDER_UPDATED, "\"zip\":\"69001\"", NULL},
+    {"waybill", ORDER_UPDATED, "\"country\":\"fr\"", NULL},
+    {"waybill", ORDER_UPDATED, "\"phone\":\"+33\"", NULL},
+    {"waybill", ORDER_UPDATED, "\"opening_hours\":\"9-5\"", NULL},
+    {"waybill", ORDER_UPDATED, "\"map_url\":\"https://m\"", NULL},
+    {"waybill", ORDER_UPDATED, "\"signed_by\":\"M.\"", NULL},
+    {"waybill", ORDER_UPDATED, "\"proof_of_delivery\":\"https://p\"", NULL},
+    {"waybill", ORDER_UPDATED, "\"kind\":\"label\"", NULL},
+    {"waybill", ORDER_UPDATED, "\"url\":\"https://l\"", NULL},
+    {"waybill", ORDER_UPDATED, "\"id\":\"I1\"", "integer"},
+    {"waybill", ORDER_UPDATED, "\"quantity\":3", "integer"},
+    {"waybill", ORDER_UPDATED, "\"id\":\"V1\"", "integer"},
+    {"waybill", ORDER_UPDATED, "\"status\":\"pre_transit\"", NULL},
+    {"waybill", ORDER_UPDATED, "\"provider_status\":\"Label\"", NULL},
+    {"waybill", ORDER_UPDATED, "\"status_detail\":\"printed\"", NULL},
+    {"waybill", ORDER_UPDATED, "\"location\":\"Quito\"", NULL},
+    {"waybill", ORDER_UPDATED, "\"message\":\"Ready\"", NULL},
+    {"waybill", ORDER_UPDATED, "\"previous_provider_status\":\"Ordered\"", NULL},
 };
 
 static void dump_with(const struct optional *row, const char *value, struct strbuf *out) {
@@ -716,6 +858,17 @@ static void test_ids_have_a_length(void **state) {
          "data.trackings[0].tracking_number"},
         {"swiftpod", SHIPMENT_NOTIFY, "\"order_item_id\":\"I1\"",
          "data.trackings[0].shipped_items[0].order_item_id"},
+        {"waybill", ORDER_UPDATED, "\"source\":\"crossborderly\"", "data.source"},
+        {"waybill", ORDER_UPDATED, "\"id\":\"O1\"", "data.id"},
+        {"waybill", ORDER_UPDATED, "\"order_number\":\"N1\"", "data.order_number"},
+        {"waybill", ORDER_UPDATED, "\"external_reference\":\"R1\"", "data.external_reference"},
+        {"waybill", ORDER_UPDATED, "\"courier_id\":\"C1\"", "data.courier_id"},
+        {"waybill", ORDER_UPDATED, "\"status_detail\":\"hub\"", "data.boxes[0].status_detail"},
+        {"waybill", ORDER_UPDATED, "\"tracking_number\":\"T1\"", "data.boxes[0].tracking_number"},
+        {"waybill", ORDER_UPDATED, "\"kind\":\"label\"", "data.boxes[0].documents[0].kind"},
+        {"waybill", ORDER_UPDATED, "\"id\":\"V1\"", "data.boxes[0].events[0].id"},
+        {"waybill", ORDER_UPDATED, "\"provider_status\":\"Label\"",
+         "data.boxes[0].events[0].provider_status"},
     };
     for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
         char detail[128];
@@ -794,6 +947,15 @@ static void test_lists_have_a_length(void **state) {
     assert_true(slice_eq(r.changes.detail,
                          SLICE_OF("data.trackings[0].shipped_items: more than 10000 elements")));
     result_free(&r);
+    /* Of all boxes together. */
+    r = read_with_elements(
+        "waybill",
+        "{\"type\":\"order.updated\",\"timestamp\":1734791400,\"data\":{\"id\":1,\"boxes\":[]}}",
+        "\"boxes\":[]", "{\"id\":1,\"events\":[{\"occurred_at\":1},{\"occurred_at\":2}]}", 5001);
+    assert_int_equal(r.reading, READING_QUARANTINED);
+    assert_true(slice_eq(r.changes.detail,
+                         SLICE_OF("data.boxes: more than 10000 events or documents in all")));
+    result_free(&r);
     r = read_with_elements("crowdsender", TRACKING_UPDATED, papers, "{}", 10001);
     assert_true(slice_eq(r.changes.detail, SLICE_OF("data.documents: more than 10000 elements")));
     result_free(&r);
@@ -810,6 +972,7 @@ static const struct {
     {"crossborderly", DELIVERED},         {"crossborderly", EXCEPTION},
     {"crossborderly", MANIFEST},          {"shipup", TRACKER},
     {"swiftpod", SHIPMENT_NOTIFY},        {"swiftpod", ORDER_NOTIFY},
+    {"waybill", ORDER_UPDATED},
 };
 
 /* True when MAX bytes are enough to read BODY; then the reading is the usual one. */
@@ -874,6 +1037,8 @@ int main(void) {
         cmocka_unit_test(test_shipup_event_words),
         cmocka_unit_test(test_swiftpod_order_words),
         cmocka_unit_test(test_swiftpod_tracking_words),
+        cmocka_unit_test(test_waybill_words),
+        cmocka_unit_test(test_waybill_order_is_named_rightly),
         cmocka_unit_test(test_required_fields),
         cmocka_unit_test(test_optional_fields_of_wrong_types),
         cmocka_unit_test(test_ids_have_a_length),

@@ -84,6 +84,7 @@ static int teardown(void **state) {
 
 #define SHIPUP "provider = shipup basic = \"user:" MARK "\" "
 #define CROSS "provider = crossborderly secret = \"" MARK "\" "
+#define WAYBILL "provider = waybill secret = \"" MARK "\" "
 #define CROWD "provider = crowdsender "
 #define CLIENT "token_sha256 = \"" TOKEN_HASH "\" sources = {\"*\"} "
 
@@ -249,6 +250,15 @@ static const struct flaw file_flaws[] = {
      "source a: tracking_url: must contain {tracking_number}"},
     {"source a { " SHIPUP "tracking_url = \"https://shop.example/a b{tracking_number}\" }",
      "source a: tracking_url: must be at most"},
+    /* Orders of other sources. */
+    {"source a { " WAYBILL "writes_to = {\"b\"} }\nsource b { " SHIPUP "}", NULL},
+    {"source b { " SHIPUP "}\nsource a { " WAYBILL "writes_to = \"b\" }", NULL},
+    {"source a { " WAYBILL "writes_to = {\"a\"} }", NULL},
+    {"source a { " WAYBILL "writes_to = {} }", NULL},
+    {"source a { " WAYBILL "writes_to = {\"b\", \"c\"} }\nsource b { " SHIPUP "}",
+     "source a: writes_to: there is no source \"c\""},
+    {"source a { " SHIPUP "writes_to = {\"a\"} }",
+     "source a: writes_to: nothing uses it: no event of shipup names a source"},
     /* Sizes. */
     {"webhook { max_body = \"1MiB\" max_buffered = \"1MiB\" }", NULL},
     {"webhook { max_body = \"2MiB\" max_buffered = \"1MiB\" }",
@@ -411,6 +421,7 @@ static const char full_config[] =
     "  tracking_url = \"https://shop.example/{tracking_number}\" }\n"
     "source custom { provider = swiftpod secret = \"" MARK "\" signature = hmac-sha256\n"
     "  signature_header = \"X-Own\" signature_prefix = \"v=\" signature_encoding = base64 }\n"
+    "source own { provider = waybill secret = \"" MARK "\" writes_to = {\"custom\", \"shop\"} }\n"
     "client all { token_sha256 = \"" TOKEN_HASH "\" scope = full sources = {\"*\"} }\n"
     "client some { token_sha256 = {\"" OTHER_HASH "\"} sources = {\"shop\", \"custom\"} }\n";
 
@@ -450,7 +461,7 @@ static void test_webhook_part(void **state) {
     assert_true(settings->plain_http);
     assert_int_equal(settings->trusted_proxy_count, 2);
     assert_int_equal(settings->trusted_proxies[1].prefix_bits, 104);
-    assert_int_equal(settings->source_count, 3);
+    assert_int_equal(settings->source_count, 4);
     assert_int_equal(settings->client_count, 2);
     settings_free(settings);
 }
@@ -492,6 +503,18 @@ static void test_sources(void **state) {
     assert_slice(custom->policy.signature.header, "X-Own");
     assert_slice(custom->policy.signature.prefix, "v=");
     assert_int_equal(custom->policy.signature.encoding, ENCODING_BASE64);
+
+    const struct source *own = settings_source(settings, SLICE_OF("own"));
+    assert_non_null(own);
+    assert_int_equal(own->policy.signature.kind, SIGNATURE_STANDARD_WEBHOOKS);
+    assert_int_equal(own->writes_to_count, 2);
+    assert_slice(own->writes_to[0].source, "custom");
+    assert_slice(own->writes_to[0].provider, "swiftpod");
+    assert_int_equal(own->writes_to[0].tracking_url_template.len, 0);
+    assert_true(own->writes_to[0].takes_live && own->writes_to[0].takes_sandbox);
+    assert_slice(own->writes_to[1].source, "shop");
+    assert_slice(own->writes_to[1].tracking_url_template, "https://shop.example/{tracking_number}");
+    assert_true(!own->writes_to[1].takes_live && own->writes_to[1].takes_sandbox);
     settings_free(settings);
 }
 

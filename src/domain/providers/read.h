@@ -12,5 +12,6 @@ DECLARE_READ(crossborderly);
 DECLARE_READ(crowdsender);
 DECLARE_READ(shipup);
 DECLARE_READ(swiftpod);
+DECLARE_READ(waybill);
 
 #endif

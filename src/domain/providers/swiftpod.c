@@ -4,7 +4,6 @@
  * The order's trackings[] stand for its boxes; event.tracking, the box that the event is about, is
  * the only one with a history row, and tells of a box only where trackings[] lacks it.
  */
-#include "base/limits.h"
 #include "domain/fields.h"
 #include "domain/providers/read.h"
 
@@ -136,58 +135,6 @@ static void read_order(struct reader *r) {
 
 /* ---- the boxes ---- */
 
-struct item {
-    struct slice id;
-    bool has_quantity;
-    int64_t quantity;
-};
-
-static int compare_items(const void *left, const void *right) {
-    const struct item *a = left, *b = right;
-    int order = slice_cmp(a->id, b->id);
-    if (order)
-        return order;
-    return (a->quantity > b->quantity) - (a->quantity < b->quantity);
-}
-
-static struct slice items_json(struct reader *r, const struct item *items, size_t count) {
-    struct strbuf text = STRBUF_INIT(LIMIT_REQUEST_ARENA);
-    struct json_writer w;
-    json_writer_init(&w, &text);
-    json_begin_array(&w, NULL);
-    for (size_t i = 0; i < count; i++) {
-        json_begin_object(&w, NULL);
-        json_put_text(&w, "id", items[i].id);
-        if (items[i].has_quantity)
-            json_put_integer(&w, "quantity", items[i].quantity);
-        else
-            json_put_null(&w, "quantity");
-        json_end_object(&w);
-    }
-    json_end_array(&w);
-    return reader_take_text(r, &text);
-}
-
-/* [{"id","quantity"}] in the order of the ids; items without an id name nothing. */
-static struct slice items_of(struct reader *r, const struct place *tracking) {
-    const struct place shipped = place_at(tracking, "shipped_items");
-    size_t count = place_count(r, &shipped), known = 0;
-    struct item *items = count ? reader_array(r, count, sizeof *items) : NULL;
-    if (!items)
-        return SLICE_EMPTY;
-    for (size_t i = 0; i < count; i++) {
-        const struct place at = place_element(&shipped, i);
-        struct item item = {.id = id_or_integer_optional(r, &at, "order_item_id")};
-        item.has_quantity = json_to_integer(json_get(at.value, "quantity"), &item.quantity);
-        if (item.id.len)
-            items[known++] = item;
-    }
-    if (known == 0)
-        return SLICE_EMPTY;
-    qsort(items, known, sizeof *items, compare_items);
-    return items_json(r, items, known);
-}
-
 /* The two shapes of a tracking say the same under other names. */
 struct tracking_keys {
     const char *status, *carrier;
@@ -210,7 +157,7 @@ static void read_box(struct reader *r, const struct place *tracking, struct slic
     box->carrier = text_optional(r, tracking, keys->carrier);
     box->tracking_url = url_optional(r, tracking, "tracking_url");
     box->label_url = url_optional(r, tracking, "label_url");
-    box->items = items_of(r, tracking);
+    box->items = items_optional(r, tracking, "shipped_items", "order_item_id");
 }
 
 static int compare_slices(const void *left, const void *right) {
