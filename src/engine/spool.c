@@ -21,6 +21,8 @@
 /* For others to let go of the file. */
 #define BUSY_MS 800
 #define PAGE_BYTES 4096
+/* Of a file of so many SQLite says that it is empty, and deletes its -wal. */
+#define EMPTY_BYTES 1
 /* What is moved aside has this name until all that can be read of it was copied. */
 #define SALVAGE "salvage-"
 #define SALVAGE_NAME_MAX 64
@@ -278,7 +280,7 @@ static bool open_file(struct spool *spool, bool create, bool alone, struct err *
     if (spool->db != NULL && (!present || !is_opened(spool, &found))) {
         close_file(spool); /* another process has moved it aside */
     }
-    if (present && found.st_size == 0) {
+    if (present && found.st_size <= EMPTY_BYTES) {
         spool->opened = found;
         return err_set(err, ERR_INPUT, "the file is empty");
     }
@@ -495,6 +497,18 @@ static bool rename_file(const struct spool *spool, const char *name, const char 
     return true;
 }
 
+/* Is there something for SQLite to read in the file at PATH? One that is empty beside its -wal,
+ * which may be whole and hold every event, is given a page of zeros. */
+static bool has_a_page(const struct path *path) {
+    struct path wal;
+    struct stat found, found_wal;
+    (void)snprintf(wal.text, sizeof(wal.text), "%.*s-wal", (int)sizeof(wal.text) - 8, path->text);
+    return stat(path->text, &found) == 0 &&
+           (found.st_size > EMPTY_BYTES ||
+            (stat(wal.text, &found_wal) == 0 && found_wal.st_size > 0 &&
+             truncate(path->text, PAGE_BYTES) == 0));
+}
+
 /* Copies what can be read of the file salvage-… into the open one, and names it damaged-… then. A
  * process that is killed meanwhile leaves the name to the next one, which begins anew: what was
  * copied twice is a duplicate in the database. */
@@ -502,9 +516,7 @@ static bool salvage_from(struct spool *spool, const char *name, struct err *err)
     char aside[SALVAGE_NAME_MAX];
     struct err why = ERR_INIT;
     struct path path = path_of(spool, name);
-    struct stat found;
-    /* Of an empty file SQLite would delete the -wal: it stays for somebody to look at. */
-    bool try = stat(path.text, &found) == 0 && found.st_size > 0;
+    bool try = has_a_page(&path);
     struct salvage *salvage = calloc(1, sizeof(*salvage));
     if (salvage == NULL) {
         return err_set(err, ERR_MEMORY, "out of memory");

@@ -558,6 +558,22 @@ def test_damage(receiver: Receiver, damage: str) -> None:
     receiver.stop(process)
 
 
+@pytest.mark.parametrize("length", [0, 1, 100])
+def test_a_file_cut_to_nothing_beside_its_wal(receiver: Receiver, length: int) -> None:
+    """All that it held is in the -wal, which is whole."""
+    bodies = [new_event() for _ in range(30)]
+    process = receiver.start(False)
+    assert {answer.outcome for answer in receiver.post_all(bodies)} == {SPOOLED}
+    receiver.stop(process, signal.SIGKILL)
+    os.truncate(receiver.file, length)
+    process = receiver.start(True)
+    receiver.wait_drained()
+    assert_stored_once(receiver.stack, bodies)
+    # Beside more bytes SQLite reads the -wal by itself.
+    assert ("30 events were read from it and kept, 0 were not whole" in receiver.log_text()) == (length <= 1)
+    receiver.stop(process)
+
+
 # ---- the command ----
 
 
