@@ -580,6 +580,8 @@ static sigset_t signal_set(void) {
 void fcgi_block_signals(void) {
     sigset_t set = signal_set();
     sigaddset(&set, SIGPIPE);
+    /* Where files may not grow (RLIMIT_FSIZE), a write fails as on a full disk. */
+    sigaddset(&set, SIGXFSZ);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 

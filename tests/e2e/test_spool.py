@@ -495,6 +495,16 @@ def test_a_disk_that_fails(receiver: Receiver, faults: Path, fault: str) -> None
     receiver.stop(process)
 
 
+def test_files_that_may_not_grow(receiver: Receiver) -> None:
+    """RLIMIT_FSIZE: no signal ends the process, and its log is one of these files."""
+    process = receiver.start(False)
+    receiver.stack.limit_files([process.pid], "0")
+    assert_unavailable(receiver.post(new_event()))
+    receiver.stack.limit_files([process.pid], "unlimited")
+    assert receiver.post(new_event()).outcome == SPOOLED
+    receiver.stop(process)
+
+
 def test_a_disk_that_is_full_while_draining(receiver: Receiver, faults: Path) -> None:
     """What is committed but cannot leave the spool is a duplicate later."""
     bodies = [new_event() for _ in range(10)]

@@ -16,7 +16,7 @@ import tempfile
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Iterable, Iterator
 
 import psycopg
 from psycopg.rows import dict_row
@@ -104,7 +104,7 @@ class Stack:
         return make(target, f"VAR={self.var}", *variables)
 
     def down(self) -> None:
-        self._close_connections()
+        self.forget_connections()
         result = self.make("down")
         assert result.returncode == 0, f"make down failed:\n{result.stdout}"
 
@@ -218,7 +218,7 @@ class Stack:
         try:
             return self._execute(dsn_name, sql, parameters)
         except psycopg.OperationalError:  # the database was restarted meanwhile
-            self._close_connections()
+            self.forget_connections()
             return self._execute(dsn_name, sql, parameters)
 
     @cached_property
@@ -230,7 +230,8 @@ class Stack:
             self._connections[dsn_name] = psycopg.connect(self.env[dsn_name], autocommit=True, row_factory=dict_row)
         return self._connections[dsn_name].execute(sql, parameters).fetchall()
 
-    def _close_connections(self) -> None:
+    def forget_connections(self) -> None:
+        """Of the tests: the next question makes new ones."""
         for connection in self._connections.values():
             connection.close()
         self._connections.clear()
@@ -287,6 +288,12 @@ class Stack:
         # pg_dumpall starts others that need it too.
         environment = os.environ | ({"PGPASSWORD": password.group(1)} if password else {})
         return subprocess.run(command, env=environment, check=True, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, **self.owner).stdout
+
+    def limit_files(self, pids: Iterable[int], limit: str) -> None:
+        """These processes of the stack write no file beyond LIMIT bytes ("unlimited": they do)."""
+        for pid in pids:
+            # As their user: root may not in every container. They may be gone meanwhile.
+            subprocess.run(["prlimit", f"--pid={pid}", f"--fsize={limit}:"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **self.owner)
 
     # ---- configuration ----
 
