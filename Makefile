@@ -224,6 +224,20 @@ fuzz-programs:
 		FUZZ_ENGINE=-fsanitize=fuzzer fuzz-targets
 fuzz-targets: $(FUZZ_PROGRAMS)
 
+# ---- torture ----
+
+TORTURE_FAULTS ?= 266
+TORTURE_SECONDS ?= 3600
+TORTURE_SEED ?=
+TORTURE_KINDS ?=
+
+.PHONY: torture
+torture: ## faults at random moments under load, and an audit after each (tests/torture/README.md)
+	@tests/stack/deps.sh check
+	+@$(MAKE) --no-print-directory all
+	@exec env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL BUILD='$(BUILD)' CGIBIN='$(CGIBIN)' SERVER='$(SERVER)' TORTURE_FAULTS='$(TORTURE_FAULTS)' \
+		TORTURE_SECONDS='$(TORTURE_SECONDS)' TORTURE_SEED='$(TORTURE_SEED)' TORTURE_KINDS='$(TORTURE_KINDS)' /usr/bin/python3 tests/torture/torture.py
+
 # ---- benchmarks ----
 
 BENCH_SECONDS ?= 8
@@ -283,6 +297,10 @@ help: ## this list
 		'FUZZ_SECONDS=$(FUZZ_SECONDS)' 'fuzz: for each target' \
 		'FUZZ_JOBS=$(FUZZ_JOBS)' 'fuzz: how many targets run at a time' \
 		'FUZZ=…' 'fuzz, fuzz-merge: these targets; all of them by default' \
+		'TORTURE_FAULTS=$(TORTURE_FAULTS)' 'torture: how many' \
+		'TORTURE_SECONDS=$(TORTURE_SECONDS)' 'torture: no fault begins later' \
+		'TORTURE_SEED=…' 'torture: another each time by default' \
+		'TORTURE_KINDS=…' 'torture: only the kinds whose names match this pattern' \
 		'BENCH_SECONDS=$(BENCH_SECONDS)' 'bench: the length of a phase' \
 		'BENCH_ROUNDS=$(BENCH_ROUNDS)' 'bench: how often each phase runs' \
 		'BENCH_ORDERS=$(BENCH_ORDERS)' 'bench: orders stored for the scale figures' \

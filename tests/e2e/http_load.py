@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import sys
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Sequence
 
@@ -17,6 +19,7 @@ from waiting import wait_until
 # Before the next request after a refusal, as a sender would; otherwise what is down for a moment uses a whole load up.
 PAUSE_SECONDS = 0.1
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.IGNORECASE)
 CLOSE = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
 
 
@@ -31,6 +34,23 @@ class Reply:
     @property
     def outcome(self) -> tuple[int | None, str | None]:
         return self.status, json.loads(self.body).get("outcome") if self.status == 200 else None
+
+
+def whole_body(head: bytes, rest: bytes) -> bytes | None:
+    """Of a response; None: there is more to come."""
+    length = LENGTH.search(head)
+    if length:
+        return rest if len(rest) == int(length.group(1)) else None
+    assert CHUNKED.search(head), head
+    body = b""
+    while True:
+        size, separator, rest = rest.partition(b"\r\n")
+        end = int(size, 16) if separator else sys.maxsize
+        if len(rest) < end + 2:
+            return None
+        if end == 0:
+            return body
+        body, rest = body + rest[:end], rest[end + 2 :]
 
 
 class _Connection(asyncio.Protocol):
@@ -56,12 +76,9 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._data += data
-        head, separator, body = self._data.partition(b"\r\n\r\n")
-        length = LENGTH.search(head)
-        if not separator:
-            return
-        assert length, head
-        if len(body) == int(length.group(1)):
+        head, separator, rest = self._data.partition(b"\r\n\r\n")
+        body = whole_body(head, rest) if separator else None
+        if body is not None:
             status = int(head[9:12])
             self._answered(status, head, body)
             if CLOSE.search(head):
@@ -118,7 +135,11 @@ class Load:
             self._change.clear()
             missing = min(self._connections - self._open, self._end - self._next)
             for _ in range(missing):
-                await self._loop.create_connection(lambda: _Connection(self), self._site.host, self._site.port)
+                try:
+                    await self._loop.create_connection(lambda: _Connection(self), self._site.host, self._site.port)
+                except ConnectionError:  # nobody listens for the moment
+                    self._loop.call_later(PAUSE_SECONDS, self._change.set)
+                    break
                 self._open += 1
             await self._change.wait()
 
@@ -144,7 +165,8 @@ class Load:
 
     def stop(self) -> None:
         """No more requests; those in hand still get their replies."""
-        self._loop.call_soon_threadsafe(self._stop)
+        with suppress(RuntimeError):  # it has failed, which is told when it is left
+            self._loop.call_soon_threadsafe(self._stop)
 
     def _stop(self) -> None:
         self._end = self._next

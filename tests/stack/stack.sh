@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# stack.sh up|down|run: a private PostgreSQL cluster, a web server and both responders on 127.0.0.1, all of it under one folder.
+# stack.sh up|down|run|server: a private PostgreSQL cluster, a web server and both responders on 127.0.0.1, all of it under one folder.
 #
 # Environment: VAR (that folder), PORT, SERVER (lighttpd, apache, nginx), SAMPLES=0 (send none); BUILD and CGIBIN say which build's programs run. What the
 # sanitizers read (ASAN_OPTIONS, …) reaches the responders. WAYBILL_STACKS, where set, is a folder in which each running stack is noted.
@@ -302,6 +302,18 @@ stop() {
     stop_everything
 }
 
+# Another web server in the place of one that has died.
+server() {
+    check_variables
+    find_socket_folder
+    lock
+    stop_process server 10
+    server_configure
+    start_daemon server once "${SERVER_COMMAND[@]}"
+    wait_until $READY_SECONDS http_ok "$URL/webhooks/livez" || show_log_and_die "$SERVER does not answer" server "$SERVER"
+    unlock
+}
+
 # ---- run: up, show it, stay ----
 
 run() {
@@ -377,6 +389,6 @@ make_is_ending() {
 
 settings
 case ${1:-} in
-up | down | run | stop) "$1" ;;
-*) die "usage: stack.sh up|down|run" ;;
+up | down | run | server | stop) "$1" ;;
+*) die "usage: stack.sh up|down|run|server" ;;
 esac
