@@ -29,11 +29,12 @@ VARIANTS = {
     "as it is": "",
     "as it is, again": "",
     "without deliveries_by_time and tracking_events_by_time": "DROP INDEX waybill_data.deliveries_by_time, waybill_data.tracking_events_by_time",
+    "without boxes_by_delivery": "DROP INDEX waybill_data.boxes_by_delivery",
+    "that one as a BRIN":
+        "DROP INDEX waybill_data.boxes_by_delivery; CREATE INDEX ON waybill_data.boxes USING brin (delivered_at) WITH (autosummarize = on)",
     "B-tree deliveries (source, received_at)": "CREATE INDEX ON waybill_data.deliveries (source, received_at)",
     "B-tree tracking_events (occurred_at)": "CREATE INDEX ON waybill_data.tracking_events (occurred_at)",
     "B-tree orders (order_id)": "CREATE INDEX ON waybill_data.orders (order_id)",
-    "BRIN boxes (delivered_at)": "CREATE INDEX ON waybill_data.boxes USING brin (delivered_at) WITH (autosummarize = on)",
-    "B-tree boxes (delivered_at), where not null": "CREATE INDEX ON waybill_data.boxes (delivered_at) WHERE delivered_at IS NOT NULL",
     "BRIN orders (updated_at)": "CREATE INDEX ON waybill_data.orders USING brin (updated_at) WITH (autosummarize = on)",
     "B-tree orders (status)": "CREATE INDEX ON waybill_data.orders (status)",
 }
