@@ -2,6 +2,7 @@
 
 #include "adapter/crypto.h"
 #include "adapter/json.h"
+#include "app/explain.h"
 #include "app/query_parameters.h"
 #include "app/validator.h"
 #include "base/hex.h"
@@ -28,7 +29,7 @@ struct query {
     int64_t look_again_ms;
 };
 
-enum job_kind { JOB_PROBE, JOB_DOCUMENT, JOB_SEARCH };
+enum job_kind { JOB_PROBE, JOB_DOCUMENT, JOB_EXPLANATION, JOB_SEARCH };
 
 /* One request, from the handler to the answer. Owned by whoever works on it: the handler, then the
  * engine. */
@@ -46,7 +47,7 @@ struct job {
     struct slice if_none_match; /* a copy */
     bool full, events;
 
-    struct store_lookup lookup; /* JOB_DOCUMENT */
+    struct store_lookup lookup; /* JOB_DOCUMENT, JOB_EXPLANATION */
     struct uuid order;          /* JOB_SEARCH by source and id */
     struct store_search search;
     struct slice cursor;          /* as given */
@@ -310,12 +311,52 @@ static void search(struct store *store, struct job *job) {
     job->answered = true;
 }
 
-/* Probes and searches: one statement each. */
+static void take_explanation(struct job *job, const struct store_explanation *explanation) {
+    struct strbuf etag;
+    strbuf_init(&etag, 128);
+    strbuf_addf(&etag, "\"%d-x", DOCUMENT_FORMAT);
+    bool ok = explain_etag(explanation, variant_of(job), &etag);
+    strbuf_add_char(&etag, '"');
+    if (explanation->version == 0) {
+        make_not_found(job);
+    } else if (ok && etag_matches(job->if_none_match, strbuf_slice(&etag))) {
+        make_not_modified(job, strbuf_slice(&etag));
+    } else if (ok && explain_write(explanation, &job->answer.body)) {
+        make_ok(job, strbuf_slice(&etag));
+    } else {
+        http_answer_free(&job->answer);
+        http_answer_init(&job->answer);
+        make_problem(&job->answer, 503, SLICE_OF("out of memory; try again"));
+        job->answered = true;
+    }
+    strbuf_free(&etag);
+}
+
+static void explain(struct store *store, struct job *job) {
+    struct err err = ERR_INIT;
+    struct store_explanation explanation = {.order = job->lookup.order,
+                                            .full = job->full,
+                                            .events = job->events,
+                                            .max_bytes = EXPLAIN_BODY_BYTES};
+    enum store_result result = store_explain(store, &explanation, &err);
+    if (result == STORE_OK) {
+        take_explanation(job, &explanation);
+    } else {
+        log_store_failure(result, &err);
+        make_problem(&job->answer, 503, SLICE_OF("the database cannot be asked; try again"));
+        job->answered = true;
+    }
+    store_explanation_free(&explanation);
+}
+
+/* Probes, explanations and searches: one statement each. */
 static void run_single(struct store *store, struct job **jobs, size_t count) {
     struct err err = ERR_INIT;
     for (size_t i = 0; i < count; i++) {
         if (jobs[i]->kind == JOB_PROBE) {
             jobs[i]->health_result = store_health(store, &jobs[i]->health, &err);
+        } else if (jobs[i]->kind == JOB_EXPLANATION) {
+            explain(store, jobs[i]);
         } else if (jobs[i]->kind == JOB_SEARCH) {
             search(store, jobs[i]);
         }
@@ -543,7 +584,7 @@ static void take_document_request(struct job *job, const struct request_path *pa
         finish_no_memory(job);
         return;
     }
-    job->kind = JOB_DOCUMENT;
+    job->kind = parameters->explain ? JOB_EXPLANATION : JOB_DOCUMENT;
     job->events = parameters->events;
     job->lookup.full = job->full;
     job->lookup.events = job->events;

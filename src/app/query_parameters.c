@@ -69,6 +69,12 @@ static bool take_events(struct query_parameters *parameters, struct slice value)
     return set_flag(&parameters->events, value);
 }
 
+static bool take_explain(struct query_parameters *parameters, struct slice value) {
+    bool first = !parameters->explain;
+    parameters->explain = slice_eq(value, SLICE_OF("1"));
+    return first && parameters->explain;
+}
+
 static bool take_limit(struct query_parameters *parameters, struct slice value) {
     int64_t number;
     if (!slice_to_int64(value, &number) || number < 1 || number > LIMIT_PAGE_ORDERS) {
@@ -87,6 +93,7 @@ static const struct row rows[] = {
     {SLICE("status"), QUERY_ORDERS, take_status},
     {SLICE("live"), QUERY_DOCUMENT | QUERY_ORDERS | QUERY_CHANGES, take_live},
     {SLICE("events"), QUERY_DOCUMENT | QUERY_ORDERS | QUERY_CHANGES, take_events},
+    {SLICE("explain"), QUERY_DOCUMENT, take_explain},
     {SLICE("limit"), QUERY_ORDERS | QUERY_CHANGES, take_limit},
     {SLICE("after"), QUERY_ORDERS | QUERY_CHANGES, take_after},
 };

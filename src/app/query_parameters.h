@@ -20,6 +20,7 @@ struct query_parameters {
     struct query_values order_numbers, external_references, tracking_numbers;
     struct slice source, id, status, after; /* empty: not given */
     bool live, events;                      /* true unless given */
+    bool explain;                           /* false unless given */
     int32_t limit;                          /* 100 unless given */
 };
 

@@ -15,7 +15,7 @@
 struct store;
 
 /* The migrations this release knows: the number of the last file in schema/. */
-#define STORE_SCHEMA 11
+#define STORE_SCHEMA 12
 
 enum store_result {
     STORE_OK,
@@ -101,6 +101,39 @@ MUST_CHECK enum store_result store_look_up(struct store *store, struct store_loo
                                            struct err *err);
 MUST_CHECK enum store_result store_find(struct store *store, struct store_search *search,
                                         struct err *err);
+
+/* What an explanation of one order is made of, in the order in which it shows them; all of it in
+ * the memory of the answer. */
+struct store_register {
+    struct slice name, box_id, item; /* box_id empty: the order's own */
+    struct slice key;                /* empty: a fact without a register */
+    struct slice value;              /* JSON; empty: null */
+};
+struct store_told {
+    struct uuid id;
+    struct slice source, provider, event_type, event_id;
+    int64_t received_at;
+    struct slice body;
+    bool purged;
+    bool left_out; /* older than the newest that max_bytes hold */
+};
+struct store_explanation {
+    struct uuid order;
+    bool full, events;
+    int64_t max_bytes; /* of bodies */
+    /* out: */
+    int64_t version; /* 0: there is no such order */
+    struct slice document;
+    int64_t rule; /* 1 to 7: which gave the order's status */
+    struct store_register *registers;
+    size_t register_count;
+    struct store_told *deliveries; /* sorted by id */
+    size_t delivery_count;
+    struct pg_result *result;
+};
+MUST_CHECK enum store_result store_explain(struct store *store,
+                                           struct store_explanation *explanation, struct err *err);
+void store_explanation_free(struct store_explanation *explanation);
 
 /* ---- health ---- */
 

@@ -96,7 +96,7 @@ def test_a_role_reads_its_views_and_writes_nothing(catalog: psycopg.Connection[A
 
 # What status.fcgi calls.
 STATUS_FUNCTIONS = (
-    "feed_state", "find_changes", "find_orders", "order_versions", "read_orders", "walk_changes", "walk_orders",
+    "explain_order", "feed_state", "find_changes", "find_orders", "order_versions", "read_orders", "walk_changes", "walk_orders",
 )
 # What must never be within reach of the role that only reads for the status endpoint.
 WRITING_FUNCTIONS = {"ingest", "apply", "roll_up", "rebuild_order", "prune_feed"}
