@@ -70,6 +70,7 @@ static bool read_told(struct explainer *explainer, const struct store_told *told
     const struct provider *provider = provider_find(told->provider);
     struct delivery delivery = {.source = told->source,
                                 .provider = told->provider,
+                                .order_provider = told->provider,
                                 .body = told->body,
                                 .received_at = told->received_at};
     *unreadable = provider == NULL;
@@ -184,17 +185,9 @@ static void put_time(struct json_writer *writer, const char *key, int64_t at) {
     json_put_text(writer, key, slice_from_cstr(text));
 }
 
-/* 8-4-4-4-12 digits. */
 static void put_uuid(struct json_writer *writer, const char *key, const struct uuid *id) {
-    static const size_t groups[] = {4, 2, 2, 2, 6};
-    char text[40];
-    char *at = text;
-    for (size_t i = 0, byte = 0; i < ARRAY_LEN(groups); byte += groups[i++]) {
-        hex_encode(id->bytes + byte, groups[i], at);
-        at += 2 * groups[i];
-        *at++ = '-';
-    }
-    at[-1] = '\0';
+    char text[UUID_TEXT];
+    uuid_format(id, text);
     json_put_text(writer, key, slice_from_cstr(text));
 }
 

@@ -12,6 +12,7 @@
 extern const struct command
     migrate_command,
     check_command,
+    explain_command,
     deliveries_command,
     replay_command,
     rebuild_command,
@@ -24,6 +25,7 @@ extern const struct command
 const struct command *const command_table[] = {
     &migrate_command,
     &check_command,
+    &explain_command,
     &deliveries_command,
     &replay_command,
     &rebuild_command,

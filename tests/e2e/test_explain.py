@@ -271,3 +271,30 @@ def test_more_than_is_read(stack: Stack) -> None:
         sender.deliver(wb.courier_updated(many, "fast", wb.moment(minutes)))
     fact = facts_of(explain(stack.status, "crowdsender", many))["courier_id"]
     assert (len(fact["lost"]), fact["lost_total"], fact["lost"][0]["at"]) == (100, 103, wb.moment(102))
+
+
+# ---- on the command line ----
+
+
+def test_the_command_says_the_same(stack: Stack) -> None:
+    tracking, sender = wb.uid("T"), stack.sender("crossborderly")
+    sender.deliver(wb.status_changed(tracking, "IN_TRANSIT", wb.moment(5)))
+    event = wb.delivered(tracking, wb.moment(1))
+    delivery = sender.deliver(event)
+    for name in (f"crossborderly/{tracking}", tracking):
+        result = stack.waybill("explain", name, "--json")
+        assert result.returncode == 0, result
+        assert json.loads(result.stdout) == explain(stack.status, "crossborderly", tracking)
+    text = stack.waybill("explain", tracking).stdout
+    for line in (
+        f"crossborderly/{tracking} is delivered: every box that counts is delivered", f"box {tracking}", "  status  delivered (DELIVERED)",
+        f"      set by  {wb.moment(1)}  parcel.delivered  {event['id']}  {delivery}",
+        "              in_transit (IN_TRANSIT): does not undo delivered, returning, returned, failed, cancelled",
+    ):
+        assert line in text.splitlines(), text
+
+
+def test_the_command_without_an_order(stack: Stack) -> None:
+    result = stack.waybill("explain", "nobody/nothing")
+    assert (result.returncode, result.stdout) == (1, "") and "nobody/nothing" in result.stderr
+    assert stack.waybill("explain").returncode == 2
