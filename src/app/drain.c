@@ -257,7 +257,12 @@ static enum drain_end ask_database(struct drainer *drainer, enum drain_end end) 
     if (!database_answers(drainer->store)) {
         return DRAIN_DOWN;
     }
-    drainer->options.up(drainer->options.context);
+    if (end == DRAIN_STUCK || end == DRAIN_BUSY) {
+        /* Events wait that it has not taken, and it may answer without storing anything. */
+        drainer->options.try_one(drainer->options.context);
+    } else {
+        drainer->options.up(drainer->options.context);
+    }
     return end;
 }
 

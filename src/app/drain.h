@@ -53,6 +53,8 @@ struct drainer_options {
     /* Whether somebody waits to hear that the database takes events, and telling it. */
     bool (*is_down)(void *context);
     void (*up)(void *context);
+    /* It answers, but what waits could not be stored: one new event shall try, and tell by it. */
+    void (*try_one)(void *context);
     void *context;
 };
 /* NULL with ERR_SYSTEM or ERR_MEMORY. */

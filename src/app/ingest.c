@@ -28,8 +28,9 @@ struct ingest {
     struct drainer *drainer;
     /* The spool's committer's: until when what is known of the spool holds. */
     int64_t spool_works_until_ms;
-    atomic_bool down; /* the database: events go to the spool at once, until the drainer gets one
-                         through */
+    atomic_bool down;  /* the database: events go to the spool at once, until the drainer gets one
+                          through, or */
+    atomic_bool trial; /* the next one does, which the drainer wants to be tried */
 };
 
 /*
@@ -44,6 +45,7 @@ struct job {
     atomic_int holders;
     atomic_bool answered;
     bool sheltered; /* in the spool's queue too; written under the watch's lock */
+    bool is_trial;  /* the database is down as far as is known */
     struct ingest *ingest;
     const struct settings *settings; /* the request's, whatever is in force meanwhile */
     struct exchange *exchange;
@@ -313,6 +315,7 @@ static void finish_committed(struct job *job) {
 
 static void database_is_down(struct ingest *ingest) {
     if (!atomic_exchange(&ingest->down, true)) {
+        atomic_store(&ingest->trial, false);
         drainer_wake(ingest->drainer);
     }
 }
@@ -325,6 +328,16 @@ static bool is_down(void *context) {
 static void is_up(void *context) {
     struct ingest *ingest = context;
     atomic_store(&ingest->down, false);
+}
+
+static void try_one(void *context) {
+    struct ingest *ingest = context;
+    atomic_store(&ingest->trial, true);
+}
+
+/* The next event in an outage, where one is to be tried. */
+static bool is_trial(const struct job *job) {
+    return !job->is_probe && atomic_exchange(&job->ingest->trial, false);
 }
 
 static void shelter(struct job *job) {
@@ -477,6 +490,9 @@ static void complete(void *context, struct batch_job *batch_job, enum batch_resu
     } else if (!done) {
         finish_problem(job, 503, SLICE_OF("not stored; try again"), SLICE_OF("database"));
     } else {
+        if (job->is_trial && alone) {
+            is_up(ingest);
+        }
         finish_committed(job);
     }
 }
@@ -603,7 +619,10 @@ static bool submit(struct job *job) {
         return batch_submit(ingest->batch, &job->batch);
     }
     if (atomic_load(&ingest->down)) {
-        return batch_submit(ingest->shelter, &job->spooled);
+        job->is_trial = is_trial(job);
+        if (!job->is_trial) {
+            return batch_submit(ingest->shelter, &job->spooled);
+        }
     }
     watch_add(ingest->watch, &job->watched);
     if (batch_submit(ingest->batch, &job->batch)) {
@@ -814,6 +833,7 @@ static bool open_shelter(struct ingest *ingest, const struct settings *settings,
                                     .renew = renew_store,
                                     .is_down = is_down,
                                     .up = is_up,
+                                    .try_one = try_one,
                                     .context = ingest};
     ingest->watch = watch_new(SPOOL_AFTER_MS, overdue, ingest, err);
     ingest->drainer = drainer_new(&drain, err);

@@ -35,9 +35,11 @@ class Receiver:
         self.log = self.folder / "log"
         self.config = self.folder / "waybill.conf"
         self.nowhere = NOWHERE
+        # In front of the program: what starts it.
+        self.launcher: list[str] = []
         self._processes: list[subprocess.Popen[bytes]] = []
         self._options = {"spool": f'"{self.spool}"', **options}
-        self._credential = stack.sender("crossborderly").credential
+        self.credential = stack.sender("crossborderly").credential
         self.give(self.folder)
 
     def __enter__(self) -> Receiver:
@@ -69,7 +71,7 @@ class Receiver:
         address = self.address(number)
         with open(self.log, "ab") as log:
             process = subprocess.Popen(
-                [self.stack.program("webhook.fcgi"), "--listen", f"unix:{address}"],
+                [*self.launcher, self.stack.program("webhook.fcgi"), "--listen", f"unix:{address}"],
                 env=os.environ | environment | {"WAYBILL_CONFIG": str(self.config)}, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 **self.stack.owner)
         self._processes.append(process)
@@ -124,7 +126,7 @@ class Receiver:
     def post(self, event: object, number: int = 0) -> Answer:
         """A signed event of the source crossborderly."""
         body = event if isinstance(event, bytes) else client.encode(event)
-        answer = fastcgi.request(self.address(number), fastcgi.post_params("/crossborderly", body, self._credential(body)), body)
+        answer = fastcgi.request(self.address(number), fastcgi.post_params("/crossborderly", body, self.credential(body)), body)
         assert answer is not None, self.log_text()
         return client.check_answer(answer)
 

@@ -374,6 +374,41 @@ def test_what_fails_each_time_is_in_nobodys_way(receiver: Receiver, sqlstate: st
     receiver.stop(process)
 
 
+@contextmanager
+def writes_blocked(stack: Stack) -> Iterator[None]:
+    """The database answers, and reads; what would be stored waits."""
+    with psycopg.connect(stack.env["WAYBILL_SUPERUSER_DSN"]) as connection:
+        connection.execute("LOCK TABLE waybill_data.orders IN EXCLUSIVE MODE")
+        yield
+        connection.rollback()
+
+
+def test_a_database_that_reads_and_does_not_write(receiver: Receiver) -> None:
+    """That it answers is no proof: one event at a time tries, the others do not wait for it."""
+    bodies: list[bytes] = []
+
+    def post_some() -> int:
+        """How many of ten waited."""
+        some = [new_event() for _ in range(10)]
+        bodies.extend(some)
+        with ThreadPoolExecutor(10) as pool:
+            answers = list(pool.map(lambda body: timed(lambda: receiver.post(body)), some))
+        assert {answer.outcome for answer, _ in answers} == {SPOOLED}
+        return sum(seconds >= AT_ONCE_SECONDS for _, seconds in answers)
+
+    process = receiver.start(True)
+    with writes_blocked(receiver.stack):
+        bodies.append(new_event())
+        assert receiver.post(bodies[0]).outcome == SPOOLED
+        wait_until(lambda: "events stay in the spool" in receiver.log_text(), "the drainer has tried")
+        waited = wait_until(post_some, "one is tried")
+        assert waited == 1
+    wait_until(lambda: receiver.post(new_event()).outcome == (200, "applied"), "live events are stored again")
+    receiver.wait_drained()
+    assert_stored_once(receiver.stack, bodies, times=None)
+    receiver.stop(process)
+
+
 # ---- no room, no disk ----
 
 
