@@ -34,13 +34,14 @@ LIB_SOURCES := $(sort $(wildcard src/base/*.c src/adapter/*.c src/domain/*.c src
 CLI_SOURCES := $(sort $(wildcard src/cli/*.c))
 UNIT_SOURCES := $(sort $(wildcard tests/unit/test_*.c))
 MIGRATIONS := $(sort $(wildcard schema/*.sql))
+PAGES := $(sort $(wildcard src/app/pages/*))
 FORMATTED = $(sort $(shell find src cgi-bin tests -name '*.[ch]'))
 
 # One fuzz target for each tests/fuzz/fuzz_<target>.c; fuzz_provider.c makes one for each provider.
 FUZZ_TARGETS := $(sort $(patsubst tests/fuzz/fuzz_%.c,%,$(filter-out %/fuzz_provider.c,$(wildcard tests/fuzz/fuzz_*.c))) \
 	$(patsubst src/domain/providers/%.c,provider_%,$(wildcard src/domain/providers/*.c)))
 
-LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
+LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/pages.o
 CLI_OBJECTS := $(CLI_SOURCES:%.c=$(BUILD)/%.o)
 FUZZ_PROGRAMS := $(FUZZ_TARGETS:%=$(BUILD)/targets/%)
 UNIT_TESTS := $(UNIT_SOURCES:tests/unit/%.c=$(BUILD)/unit/%)
@@ -79,16 +80,19 @@ $(CGIBIN)/webhook.fcgi $(CGIBIN)/status.fcgi: $(CGIBIN)/%.fcgi: $(BUILD)/cgi-bin
 $(BUILD)/waybill: $(CLI_OBJECTS) $(BUILD)/migrations.o $(BUILD)/libwaybill.a
 	$(call SHOW,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
-# The migrations travel inside the program: `waybill migrate` needs no folder.
-$(BUILD)/migrations.S: $(MIGRATIONS) Makefile
+# Files that travel inside the programs, as a table of name, text and length that ends with zeros: the migrations, so that `waybill migrate` needs no
+# folder, and the pages of status.fcgi.
+$(BUILD)/migrations.S: $(MIGRATIONS)
+$(BUILD)/pages.S: $(PAGES)
+$(BUILD)/migrations.S $(BUILD)/pages.S: $(BUILD)/%.S: Makefile
 	@mkdir -p $(@D)
-	@{ printf '.section .rodata\n.globl migration_table\n.balign 8\n'; n=0; \
-	  for f in $(MIGRATIONS); do n=$$((n+1)); \
+	@{ printf '.section .rodata\n.globl $(*:s=)_table\n.balign 8\n'; n=0; \
+	  for f in $(filter-out Makefile,$^); do n=$$((n+1)); \
 	    printf 'n%d: .asciz "%s"\nt%d: .incbin "%s"\ne%d: .byte 0\n' $$n "$$(basename $$f)" $$n "$$f" $$n; done; \
-	  printf '.section .data.rel.ro,"aw"\n.balign 8\nmigration_table:\n'; \
+	  printf '.section .data.rel.ro,"aw"\n.balign 8\n$(*:s=)_table:\n'; \
 	  i=0; while [ $$i -lt $$n ]; do i=$$((i+1)); printf '.quad n%d, t%d, e%d - t%d\n' $$i $$i $$i $$i; done; \
 	  printf '.quad 0, 0, 0\n.section .note.GNU-stack,"",%%progbits\n'; } > $@
-$(BUILD)/migrations.o: $(BUILD)/migrations.S
+$(BUILD)/migrations.o $(BUILD)/pages.o: %.o: %.S
 	$(call SHOW,AS)$(CC) -c -o $@ $<
 
 $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libwaybill.a

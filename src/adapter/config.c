@@ -77,6 +77,8 @@ static const struct option status_options[] = {
      "database connections that read"},
     {"plain_http", KIND_SWITCH, OF_CONFIG(status.plain_http), "no",
      .help = "accept tokens without HTTPS"},
+    {"remote_user", KIND_SWITCH, OF_CONFIG(status.remote_user), "no",
+     .help = "a login of the web server (REMOTE_USER) counts as a client"},
 };
 
 static const struct option source_options[] = {

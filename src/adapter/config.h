@@ -60,7 +60,7 @@ struct config {
     } webhook;
     struct {
         size_t max_in_flight, connections;
-        bool plain_http;
+        bool plain_http, remote_user;
     } status;
     const struct config_source *sources;
     size_t source_count;

@@ -188,6 +188,10 @@ bool crypto_base64_decode(struct slice text, uint8_t *bytes, size_t *len) {
     return (wrong | bits) == 0;
 }
 
+void crypto_base64_encode(struct slice bytes, char *text) {
+    EVP_EncodeBlock((unsigned char *)text, (const unsigned char *)bytes.data, (int)bytes.len);
+}
+
 void crypto_wipe(void *bytes, size_t len) {
     if (len)
         OPENSSL_cleanse(bytes, len);

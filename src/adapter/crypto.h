@@ -31,6 +31,9 @@ MUST_CHECK bool crypto_random(uint8_t *bytes, size_t len);
  * as length. False on any other character, a wrong length, bits left over, and too little room. The
  * time depends on the length of TEXT alone (and on its padding). */
 MUST_CHECK bool crypto_base64_decode(struct slice text, uint8_t *bytes, size_t *len);
+/* Writes the base64 of BYTES, padded and with a NUL: CRYPTO_BASE64_LEN(bytes.len) + 1 bytes. */
+#define CRYPTO_BASE64_LEN(len) (((len) + 2) / 3 * 4)
+void crypto_base64_encode(struct slice bytes, char *text);
 /* Overwrites LEN bytes in a way that no compiler leaves out. */
 void crypto_wipe(void *bytes, size_t len);
 

@@ -3,6 +3,7 @@
 #include "adapter/crypto.h"
 #include "adapter/json.h"
 #include "app/explain.h"
+#include "app/page.h"
 #include "app/query_parameters.h"
 #include "app/validator.h"
 #include "base/hex.h"
@@ -22,6 +23,7 @@
 
 struct query {
     struct current *current;
+    struct pages *pages;
     struct batch *batch;
     struct spool *spool; /* to see whether events wait; NULL: none is configured */
     pthread_mutex_t spool_lock;
@@ -29,7 +31,7 @@ struct query {
     int64_t look_again_ms;
 };
 
-enum job_kind { JOB_PROBE, JOB_DOCUMENT, JOB_EXPLANATION, JOB_SEARCH };
+enum job_kind { JOB_PROBE, JOB_DOCUMENT, JOB_EXPLANATION, JOB_SEARCH, JOB_PANEL };
 
 /* One request, from the handler to the answer. Owned by whoever works on it: the handler, then the
  * engine. */
@@ -50,6 +52,7 @@ struct job {
     struct store_lookup lookup; /* JOB_DOCUMENT, JOB_EXPLANATION */
     struct uuid order;          /* JOB_SEARCH by source and id */
     struct store_search search;
+    struct store_panel panel;     /* JOB_PANEL */
     struct slice cursor;          /* as given */
     int64_t cursor_position;      /* of the next one */
     struct store_lookup *lookups; /* of what the search found */
@@ -349,7 +352,18 @@ static void explain(struct store *store, struct job *job) {
     store_explanation_free(&explanation);
 }
 
-/* Probes, explanations and searches: one statement each. */
+static void read_panel(struct store *store, struct job *job) {
+    struct err err = ERR_INIT;
+    make_ok(job, SLICE_EMPTY);
+    enum store_result result = store_read_panel(store, &job->panel, &job->answer.body, &err);
+    if (result != STORE_OK) {
+        log_store_failure(result, &err);
+        make_problem(&job->answer, 503,
+                     SLICE_OF("the database cannot tell now, or has too much to look through"));
+    }
+}
+
+/* Probes, explanations, searches and panels: one statement each. */
 static void run_single(struct store *store, struct job **jobs, size_t count) {
     struct err err = ERR_INIT;
     for (size_t i = 0; i < count; i++) {
@@ -359,6 +373,8 @@ static void run_single(struct store *store, struct job **jobs, size_t count) {
             explain(store, jobs[i]);
         } else if (jobs[i]->kind == JOB_SEARCH) {
             search(store, jobs[i]);
+        } else if (jobs[i]->kind == JOB_PANEL) {
+            read_panel(store, jobs[i]);
         }
     }
 }
@@ -608,6 +624,42 @@ static bool take_cursor(struct job *job, struct slice after) {
     return true;
 }
 
+/* As waybill_data.plain_form() has it: without spaces and dashes, in capitals. */
+static struct slice plain_form(struct slice words, char *room) {
+    size_t len = 0;
+    for (size_t i = 0; i < words.len; i++) {
+        char c = words.data[i];
+        if (c != ' ' && c != '-') {
+            room[len++] = c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+        }
+    }
+    return (struct slice){room, len};
+}
+
+/* A number in any spelling. Ids have no index but the order's key, which is made of source and id:
+ * those that the words would have as they are, and in the plain form, are tried. */
+static bool take_words(struct job *job, const struct query_parameters *parameters) {
+    const struct settings *settings = job->settings;
+    struct uuid *keys = arena_alloc(job->arena, (2 * settings->source_count + 1) * sizeof(*keys));
+    char *room = arena_alloc(job->arena, parameters->words.len + 1);
+    if (keys == NULL || room == NULL) {
+        return false;
+    }
+    struct slice words = slice_trim(parameters->words);
+    struct slice ids[] = {words, plain_form(words, room)};
+    job->search.words = words;
+    job->search.known = keys;
+    for (size_t i = 0; i < settings->source_count; i++) {
+        for (size_t k = 0; k < ARRAY_LEN(ids); k++) {
+            if (!order_key(settings->sources[i].name, parameters->live, ids[k],
+                           &keys[job->search.known_count++])) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 static void take_search_request(struct job *job, const struct query_parameters *parameters,
                                 bool changes) {
     take_filters(job, parameters);
@@ -618,6 +670,10 @@ static void take_search_request(struct job *job, const struct query_parameters *
                        SLICE_OF("cursor"));
         return;
     }
+    if (parameters->words.len > 0 && !take_words(job, parameters)) {
+        finish_no_memory(job);
+        return;
+    }
     if (parameters->id.len > 0) {
         job->search.order = &job->order;
         if (!order_key(parameters->source, parameters->live, parameters->id, &job->order)) {
@@ -626,6 +682,24 @@ static void take_search_request(struct job *job, const struct query_parameters *
         }
     }
     park(job, (size_t)job->search.limit * 4096);
+}
+
+static void take_panel_request(struct job *job, struct slice name,
+                               const struct query_parameters *parameters) {
+    job->kind = JOB_PANEL;
+    job->panel = (struct store_panel){
+        .live = parameters->live,
+        .days = parameters->days,
+        .all_sources = job->client->all_sources,
+        .sources = job->client->sources,
+        .source_count = job->client->source_count,
+    };
+    if (!store_panel_named(name, &job->panel.number)) {
+        make_not_found(job);
+        finish(job, SLICE_EMPTY);
+        return;
+    }
+    park(job, 65536);
 }
 
 /* With a token: what is asked for? */
@@ -646,6 +720,8 @@ static void take_request(struct job *job, const struct request_path *path, enum 
         }
     } else if (kind == QUERY_DOCUMENT) {
         take_document_request(job, path, below, parameters);
+    } else if (kind == QUERY_PANEL) {
+        take_panel_request(job, below, parameters);
     } else {
         take_search_request(job, parameters, kind == QUERY_CHANGES);
     }
@@ -688,7 +764,16 @@ static bool find_in_path(const struct request_path *path, struct slice name, str
     }
 }
 
-/* /orders, /orders/{source}/{id} with *BELOW what stands behind /orders/, or /changes. */
+/* NULL: the path is no page. */
+static const struct page *find_page(const struct query *query, const struct request_path *path) {
+    struct slice below;
+    return find_in_path(path, SLICE_OF("/console"), &below) && below.len == 0
+               ? pages_find(query->pages, SLICE_OF("console"))
+               : NULL;
+}
+
+/* /orders, /orders/{source}/{id} with *BELOW what stands behind /orders/, /changes, or
+ * /console/{panel} with *BELOW the panel. */
 static bool find_resource(const struct request_path *path, enum query_kind *kind,
                           struct slice *below) {
     if (find_in_path(path, SLICE_OF("/orders"), below)) {
@@ -697,7 +782,15 @@ static bool find_resource(const struct request_path *path, enum query_kind *kind
         return true;
     }
     *kind = QUERY_CHANGES;
-    return find_in_path(path, SLICE_OF("/changes"), below) && below->len == 0;
+    if (find_in_path(path, SLICE_OF("/changes"), below) && below->len == 0) {
+        return true;
+    }
+    *kind = QUERY_PANEL;
+    if (find_in_path(path, SLICE_OF("/console"), below) && below->len > 1) {
+        *below = slice_from(*below, 1);
+        return true;
+    }
+    return false;
 }
 
 static void dispatch(struct job *job) {
@@ -705,17 +798,22 @@ static void dispatch(struct job *job) {
     struct request_path path = request_path_read(params);
     struct slice method = http_param(params, "REQUEST_METHOD");
     struct slice below = SLICE_EMPTY;
-    enum query_kind kind;
+    enum query_kind kind = QUERY_DOCUMENT;
     enum probe probe = probe_of(&path);
+    bool found = probe == PROBE_NONE && find_resource(&path, &kind, &below);
+    const struct page *page = probe == PROBE_NONE && !found ? find_page(job->query, &path) : NULL;
     exchange_discard_body(job->exchange);
     job->is_head = slice_eq(method, SLICE_OF("HEAD"));
     bool told = responder_client(job->exchange, &job->head, job->settings, &job->client);
     job->full = job->client != NULL && job->client->full;
     job->record.client_name = job->client != NULL ? job->client->name : SLICE_EMPTY;
-    if (probe == PROBE_NONE && !find_resource(&path, &kind, &below)) {
+    if (probe == PROBE_NONE && !found && page == NULL) {
         finish_problem(job, 404, SLICE_EMPTY, SLICE_OF("path"));
     } else if (!job->is_head && !slice_eq(method, SLICE_OF("GET"))) {
         finish_method(job);
+    } else if (page != NULL) {
+        page_answer(page, http_header(params, SLICE_OF("If-None-Match")), &job->answer);
+        finish(job, SLICE_OF("page"));
     } else if (!told) {
         finish_no_memory(job);
     } else if (probe != PROBE_NONE) {
@@ -781,9 +879,10 @@ struct query *query_new(struct current *current, struct err *err) {
         return NULL;
     }
     query->current = current;
+    query->pages = pages_new(err);
     pthread_mutex_init(&query->spool_lock, NULL);
     const struct settings *settings = current_take(current);
-    bool ok = open_queue(query, settings, err);
+    bool ok = query->pages != NULL && open_queue(query, settings, err);
     settings_free(settings);
     if (!ok) {
         query_free(query);
@@ -800,6 +899,7 @@ void query_free(struct query *query) {
     if (query != NULL) {
         batch_free(query->batch);
         spool_free(query->spool);
+        pages_free(query->pages);
         pthread_mutex_destroy(&query->spool_lock);
         free(query);
     }

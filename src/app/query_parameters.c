@@ -47,6 +47,10 @@ static bool take_id(struct query_parameters *parameters, struct slice value) {
     return set(&parameters->id, value);
 }
 
+static bool take_words(struct query_parameters *parameters, struct slice value) {
+    return value.len <= LIMIT_ID && slice_trim(value).len > 0 && set(&parameters->words, value);
+}
+
 static bool take_status(struct query_parameters *parameters, struct slice value) {
     enum status status;
     return status_from_name(value, &status) && set(&parameters->status, value);
@@ -75,13 +79,21 @@ static bool take_explain(struct query_parameters *parameters, struct slice value
     return first && parameters->explain;
 }
 
-static bool take_limit(struct query_parameters *parameters, struct slice value) {
-    int64_t number;
-    if (!slice_to_int64(value, &number) || number < 1 || number > LIMIT_PAGE_ORDERS) {
+static bool set_number(int32_t *number, struct slice value, int64_t most) {
+    int64_t given;
+    if (!slice_to_int64(value, &given) || given < 1 || given > most) {
         return false;
     }
-    parameters->limit = (int32_t)number;
+    *number = (int32_t)given;
     return true;
+}
+
+static bool take_limit(struct query_parameters *parameters, struct slice value) {
+    return set_number(&parameters->limit, value, LIMIT_PAGE_ORDERS);
+}
+
+static bool take_days(struct query_parameters *parameters, struct slice value) {
+    return set_number(&parameters->days, value, LIMIT_SILENT_DAYS);
 }
 
 static const struct row rows[] = {
@@ -91,11 +103,13 @@ static const struct row rows[] = {
     {SLICE("source"), QUERY_ORDERS, take_source},
     {SLICE("id"), QUERY_ORDERS, take_id},
     {SLICE("status"), QUERY_ORDERS, take_status},
-    {SLICE("live"), QUERY_DOCUMENT | QUERY_ORDERS | QUERY_CHANGES, take_live},
+    {SLICE("q"), QUERY_ORDERS, take_words},
+    {SLICE("live"), QUERY_DOCUMENT | QUERY_ORDERS | QUERY_CHANGES | QUERY_PANEL, take_live},
     {SLICE("events"), QUERY_DOCUMENT | QUERY_ORDERS | QUERY_CHANGES, take_events},
     {SLICE("explain"), QUERY_DOCUMENT, take_explain},
     {SLICE("limit"), QUERY_ORDERS | QUERY_CHANGES, take_limit},
     {SLICE("after"), QUERY_ORDERS | QUERY_CHANGES, take_after},
+    {SLICE("days"), QUERY_PANEL, take_days},
 };
 
 static const struct row *find_row(struct slice name) {
@@ -116,7 +130,7 @@ bool query_parameters_read(struct slice query, enum query_kind kind, struct aren
                            struct query_parameters *parameters, struct slice *wrong) {
     struct http_query_pair *pairs = NULL;
     size_t count = 0;
-    *parameters = (struct query_parameters){.live = true, .events = true, .limit = 100};
+    *parameters = (struct query_parameters){.live = true, .events = true, .limit = 100, .days = 5};
     *wrong = SLICE_OF("the query");
     if (!http_parse_query(query, ARRAY_LEN(rows) * LIMIT_QUERY_VALUES, arena, &pairs, &count)) {
         return false;
@@ -128,6 +142,12 @@ bool query_parameters_read(struct slice query, enum query_kind kind, struct aren
             !row->take(parameters, pairs[i].value)) {
             return false;
         }
+    }
+    *wrong = SLICE_OF("q (beside another number)");
+    if (parameters->words.len > 0 &&
+        (parameters->id.len > 0 || parameters->order_numbers.count > 0 ||
+         parameters->external_references.count > 0 || parameters->tracking_numbers.count > 0)) {
+        return false;
     }
     *wrong = SLICE_OF("id (it needs source)");
     return parameters->id.len == 0 || parameters->source.len > 0;

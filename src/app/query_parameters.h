@@ -14,20 +14,21 @@ struct query_values {
 };
 
 /* What is asked for: decides which parameters are allowed. */
-enum query_kind { QUERY_DOCUMENT = 1, QUERY_ORDERS = 2, QUERY_CHANGES = 4 };
+enum query_kind { QUERY_DOCUMENT = 1, QUERY_ORDERS = 2, QUERY_CHANGES = 4, QUERY_PANEL = 8 };
 
 struct query_parameters {
     struct query_values order_numbers, external_references, tracking_numbers;
-    struct slice source, id, status, after; /* empty: not given */
-    bool live, events;                      /* true unless given */
-    bool explain;                           /* false unless given */
-    int32_t limit;                          /* 100 unless given */
+    struct slice source, id, status, after, words; /* empty: not given; WORDS is q */
+    bool live, events;                             /* true unless given */
+    bool explain;                                  /* false unless given */
+    int32_t limit;                                 /* 100 unless given */
+    int32_t days;                                  /* 5 unless given */
 };
 
 /*
  * Reads QUERY; texts live in ARENA. False on
- * an unknown parameter, one too often, an empty or bad value, an id without a source; *wrong then
- * says which, without a value of the client's.
+ * an unknown parameter, one too often, an empty or bad value, an id without a source, q beside
+ * another number; *wrong then says which, without a value of the client's.
  */
 MUST_CHECK bool query_parameters_read(struct slice query, enum query_kind kind, struct arena *arena,
                                       struct query_parameters *parameters, struct slice *wrong);

@@ -57,6 +57,9 @@ bool responder_client(const struct exchange *exchange, const struct request_head
     struct slice token =
         auth_bearer_token(http_header(&exchange->params, SLICE_OF("Authorization")));
     bool ok = settings_client(settings, token, client);
+    if (token.len == 0) {
+        *client = settings_login(settings, http_param(&exchange->params, "REMOTE_USER"));
+    }
     if (!head->https && !settings->plain_http) {
         *client = NULL;
     }

@@ -857,6 +857,7 @@ static bool load_programs(const struct loader *l, enum settings_part part) {
     settings->max_in_flight = status ? config->status.max_in_flight : config->webhook.max_in_flight;
     settings->connections = status ? config->status.connections : config->webhook.connections;
     settings->plain_http = status ? config->status.plain_http : config->webhook.plain_http;
+    settings->remote_user = config->status.remote_user;
     if (settings->max_buffered < settings->max_body) {
         return flaw_at(l, &at, "max_buffered",
                        "is less than max_body: the longest body would never fit");
@@ -999,6 +1000,20 @@ bool settings_client(const struct settings *settings, struct slice token,
         }
     }
     return true;
+}
+
+const struct client *settings_login(const struct settings *settings, struct slice user) {
+    static const struct client anybody = {
+        .name = SLICE("remote_user"), .full = true, .all_sources = true};
+    if (!settings->remote_user || user.len == 0) {
+        return NULL;
+    }
+    for (size_t i = 0; i < settings->client_count; i++) {
+        if (slice_eq(settings->clients[i].name, user)) {
+            return &settings->clients[i];
+        }
+    }
+    return &anybody;
 }
 
 bool client_may_see(const struct client *client, struct slice source) {

@@ -47,6 +47,7 @@ struct settings {
     size_t max_in_flight,
         connections;    /* of the program's own part; PART_CHECK and PART_ADMIN: webhook's */
     bool plain_http;    /* likewise */
+    bool remote_user;   /* a login of the web server counts as a client */
     struct slice spool; /* NUL-terminated folder; empty: none. A relative one is relative to the
                            configuration file's folder */
     size_t spool_max;
@@ -104,6 +105,9 @@ const struct source *settings_source(const struct settings *settings, struct sli
  * NULL when none does. False when that cannot be told, without memory. */
 MUST_CHECK bool settings_client(const struct settings *settings, struct slice token,
                                 const struct client **client);
+/* The client that USER, who has logged in at the web server, counts as: the one of that name, else
+ * one that may see everything. NULL where logins count for nothing, and without a user. */
+const struct client *settings_login(const struct settings *settings, struct slice user);
 bool client_may_see(const struct client *client, struct slice source);
 
 #endif

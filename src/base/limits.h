@@ -24,6 +24,8 @@
 #define LIMIT_SECRET_FILE 4096
 /* One HTTP answer: a list of 1000 order documents. */
 #define LIMIT_ANSWER (64u << 20)
+/* How long ago silence may have begun that the console asks for. */
+#define LIMIT_SILENT_DAYS 365
 /* The order documents that each connection of status.fcgi keeps, and one of them. */
 #define LIMIT_DOCUMENT_CACHE (32u << 20)
 #define LIMIT_CACHED_DOCUMENT 65536

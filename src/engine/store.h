@@ -15,7 +15,7 @@
 struct store;
 
 /* The migrations this release knows: the number of the last file in schema/. */
-#define STORE_SCHEMA 12
+#define STORE_SCHEMA 13
 
 enum store_result {
     STORE_OK,
@@ -66,6 +66,11 @@ struct store_search {
     size_t order_number_count, external_reference_count, tracking_number_count;
     struct slice source, status;
     const struct uuid *order; /* one order, by its key; NULL: any */
+    /* A number, reference, tracking number or id in any spelling; with it source, status and live
+     * filter. KNOWN: the keys of orders with that very id. */
+    struct slice words;
+    const struct uuid *known;
+    size_t known_count;
     bool live;
     bool all_sources;
     const struct slice *sources; /* unless all_sources: only these */
@@ -134,6 +139,21 @@ struct store_explanation {
 MUST_CHECK enum store_result store_explain(struct store *store,
                                            struct store_explanation *explanation, struct err *err);
 void store_explanation_free(struct store_explanation *explanation);
+
+/* What the console shows beside documents: a JSON text for each panel. */
+struct store_panel {
+    size_t number; /* from store_panel_named() */
+    bool live;
+    int32_t days;
+    bool all_sources;
+    const struct slice *sources; /* unless all_sources: only these */
+    size_t source_count;
+};
+/* False: there is no panel NAME ("deliveries"). */
+bool store_panel_named(struct slice name, size_t *number);
+/* Appends the text to JSON. */
+MUST_CHECK enum store_result store_read_panel(struct store *store, const struct store_panel *panel,
+                                              struct strbuf *json, struct err *err);
 
 /* ---- health ---- */
 

@@ -234,12 +234,17 @@ static bool take_found(const struct pg_result *result, struct store_search *sear
     return true;
 }
 
-static void add_sources(struct pg_params *params, const struct store_search *search) {
-    if (search->all_sources) {
+static void add_visible_sources(struct pg_params *params, bool all, const struct slice *sources,
+                                size_t count) {
+    if (all) {
         pg_add_null(params);
     } else {
-        pg_add_text_array(params, search->sources, search->source_count);
+        pg_add_text_array(params, sources, count);
     }
+}
+
+static void add_sources(struct pg_params *params, const struct store_search *search) {
+    add_visible_sources(params, search->all_sources, search->sources, search->source_count);
 }
 
 /* The state of the feed comes along: a cursor is judged by the database that answers. */
@@ -279,6 +284,18 @@ static const char *add_walk(struct pg_params *params, const struct store_search 
     return WITH_FEED_STATE "waybill_data.walk_orders($1, $2, $3, $4, $5, $6) f";
 }
 
+static const char *add_words(struct pg_params *params, const struct store_search *search) {
+    pg_add_text(params, search->words);
+    pg_add_uuid_array(params, search->known->bytes, search->known_count);
+    pg_add_text(params, search->source);
+    pg_add_text(params, search->status);
+    pg_add_bool(params, search->live);
+    add_sources(params, search);
+    add_before(params, search);
+    pg_add_int4(params, search->limit + 1);
+    return WITH_FEED_STATE "waybill_data.search_orders($1, $2, $3, $4, $5, $6, $7, $8) f";
+}
+
 static const char *add_filters(struct pg_params *params, const struct store_search *search) {
     add_filter_array(params, search->order_numbers, search->order_number_count);
     add_filter_array(params, search->external_references, search->external_reference_count);
@@ -297,15 +314,23 @@ static const char *add_filters(struct pg_params *params, const struct store_sear
     return WITH_FEED_STATE "waybill_data.find_orders($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) f";
 }
 
+static const char *add_search(struct pg_params *params, const struct store_search *search) {
+    if (search->changes) {
+        return add_changes(params, search);
+    }
+    if (search->words.len > 0) {
+        return add_words(params, search);
+    }
+    return is_walk(search) ? add_walk(params, search) : add_filters(params, search);
+}
+
 static bool run_find(struct store *store, void *context, int64_t deadline_ms, struct err *err) {
     struct store_search *search = context;
     struct pg_params params;
     struct pg_result *result = NULL;
     store_search_free(search); /* of an attempt before */
     pg_params_init(&params, (size_t)1 << 20);
-    const char *sql = search->changes   ? add_changes(&params, search)
-                      : is_walk(search) ? add_walk(&params, search)
-                                        : add_filters(&params, search);
+    const char *sql = add_search(&params, search);
     bool ok = pg_query(store->pg, sql, &params, deadline_ms, &result, err) &&
               take_found(result, search, err);
     pg_params_free(&params);
@@ -321,4 +346,56 @@ void store_search_free(struct store_search *search) {
     free(search->found);
     search->found = NULL;
     search->count = 0;
+}
+
+/* ---- panels ---- */
+
+static const struct {
+    struct slice name;
+    const char *sql;
+} panels[] = {
+    {SLICE("deliveries"), "SELECT waybill_data.panel_deliveries($1, $2, $3)"},
+    {SLICE("sources"), "SELECT waybill_data.panel_sources($1, $2, $3)"},
+    {SLICE("problems"), "SELECT waybill_data.panel_problems($1, $2, $3)"},
+    {SLICE("silent"), "SELECT waybill_data.panel_silent($1, $2, $3)"},
+    {SLICE("gaps"), "SELECT waybill_data.panel_gaps($1, $2, $3)"},
+};
+
+bool store_panel_named(struct slice name, size_t *number) {
+    for (*number = 0; *number < ARRAY_LEN(panels); ++*number) {
+        if (slice_eq(panels[*number].name, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+struct read_panel {
+    const struct store_panel *panel;
+    struct strbuf *json;
+};
+
+static bool run_read_panel(struct store *store, void *context, int64_t deadline_ms,
+                           struct err *err) {
+    const struct read_panel *read = context;
+    const struct store_panel *panel = read->panel;
+    struct pg_params params;
+    struct pg_result *result = NULL;
+    pg_params_init(&params, (size_t)1 << 16);
+    add_visible_sources(&params, panel->all_sources, panel->sources, panel->source_count);
+    pg_add_bool(&params, panel->live);
+    pg_add_int4(&params, panel->days);
+    bool ok = pg_query(store->pg, panels[panel->number].sql, &params, deadline_ms, &result, err);
+    if (ok) {
+        strbuf_add_slice(read->json, pg_bytes(result, 0, 0));
+    }
+    pg_params_free(&params);
+    pg_result_clear(result);
+    return ok;
+}
+
+enum store_result store_read_panel(struct store *store, const struct store_panel *panel,
+                                   struct strbuf *json, struct err *err) {
+    struct read_panel read = {panel, json};
+    return store_run(store, run_read_panel, &read, err);
 }

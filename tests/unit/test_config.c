@@ -160,6 +160,7 @@ static void test_defaults(void **state) {
         assert_int_equal(c->status.max_in_flight, 1024);
         assert_int_equal(c->status.connections, 2);
         assert_false(c->status.plain_http);
+        assert_false(c->status.remote_user);
         assert_int_equal(c->source_count + c->client_count, 0);
         assert_false(c->has_secrets);
         config_free(c);
@@ -185,7 +186,7 @@ static void test_values(void **state) {
                   "  max_body = \"64MiB\"  max_in_flight = 65536 max_buffered = 2GiB\n"
                   "  connections = \"64\" spool = /var/spool spool_max = 4KiB quarantine_max = 0\n"
                   "  trusted_proxies = {\"127.0.0.1\", \"::1\"} plain_http = YES }\n"
-                  "status { max_in_flight = 1 connections = 1 plain_http = on }\n"
+                  "status { max_in_flight = 1 connections = 1 plain_http = on remote_user = yes }\n"
                   "source cross { # comment\n"
                   "  provider = crossborderly secret = \"one\"\n"
                   "  secret_file = {\"/a\", '/b'} allow_from = {} mode = live }\n"
@@ -207,7 +208,7 @@ static void test_values(void **state) {
     assert_int_equal(c->webhook.spool_max, 4096);
     assert_int_equal(c->webhook.quarantine_max, 0);
     assert_list(&c->webhook.trusted_proxies, "127.0.0.1;::1;");
-    assert_true(c->webhook.plain_http && c->status.plain_http);
+    assert_true(c->webhook.plain_http && c->status.plain_http && c->status.remote_user);
     assert_int_equal(c->status.max_in_flight, 1);
 
     assert_int_equal(c->source_count, 2);
@@ -475,7 +476,7 @@ static void test_reference(void **state) {
         lines++;
     }
     assert_int_equal(rest.len, 0);
-    assert_int_equal(lines, 2 + 9 + 3 + 19 + 3);
+    assert_int_equal(lines, 2 + 9 + 4 + 19 + 3);
     strbuf_add_char(&out, '\0');
     assert_non_null(strstr(out.data, "webhook\tmax_body\tsize\t1MiB\t1KiB\t64MiB\t"));
     strbuf_free(&out);

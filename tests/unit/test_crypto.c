@@ -218,6 +218,28 @@ static void test_base64(void **state) {
     }
 }
 
+static void test_base64_of_bytes(void **state) {
+    /* RFC 4648, section 10, and bytes whose digits are '+' and '/'. */
+    static const char *const rows[][2] = {
+        {"", ""},
+        {"f", "Zg=="},
+        {"fo", "Zm8="},
+        {"foo", "Zm9v"},
+        {"foob", "Zm9vYg=="},
+        {"fooba", "Zm9vYmE="},
+        {"foobar", "Zm9vYmFy"},
+        {"\xfb\xff\xbf", "+/+/"},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char text[CRYPTO_BASE64_LEN(6) + 1];
+        struct slice bytes = slice_from_cstr(rows[i][0]);
+        crypto_base64_encode(bytes, text);
+        assert_string_equal(text, rows[i][1]);
+        assert_int_equal(strlen(text), CRYPTO_BASE64_LEN(bytes.len));
+    }
+}
+
 static void test_random(void **state) {
     uint8_t a[300] = {0}, b[300] = {0};
     size_t zeroes = 0;
@@ -238,9 +260,13 @@ static void test_random(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sha256), cmocka_unit_test(test_fields),
-        cmocka_unit_test(test_hmac),   cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_equal),  cmocka_unit_test(test_base64),
+        cmocka_unit_test(test_sha256),
+        cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_hmac),
+        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_equal),
+        cmocka_unit_test(test_base64),
+        cmocka_unit_test(test_base64_of_bytes),
         cmocka_unit_test(test_random),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
