@@ -13,6 +13,8 @@ BUILD ?= build
 # Where webhook.fcgi and status.fcgi are linked to; other builds (clang, sanitizers) keep theirs beside their objects.
 CGIBIN ?= cgi-bin
 PKGS := fcgi jansson libconfuse libcrypto libpq sqlite3
+# Of `waybill` alone: the responders call nobody by HTTP.
+CLI_PKGS := libcurl
 PKG_CONFIG ?= pkg-config
 
 OPTIMISE ?= -O2 -g
@@ -27,12 +29,14 @@ ALL_CPPFLAGS = -Isrc -D_GNU_SOURCE -DWAYBILL_VERSION='"$(VERSION)"' $(PKG_CFLAGS
 ALL_CFLAGS = -std=c17 -pthread -fPIE $(OPTIMISE) $(WARNINGS) $(if $(SANITIZE),$(SANITIZING),$(HARDENING)) $(CFLAGS)
 ALL_LDFLAGS = -pthread -pie -Wl,-z,relro,-z,now,-z,noexecstack $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
 # Asked for when the first file is compiled, so that `make help` and `make deps` work before the packages are there.
-PKG_CFLAGS = $(eval PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS)))$(PKG_CFLAGS)
+PKG_CFLAGS = $(eval PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) $(CLI_PKGS)))$(PKG_CFLAGS)
+CLI_LIBS = $(eval CLI_LIBS := $(shell $(PKG_CONFIG) --libs $(CLI_PKGS)))$(CLI_LIBS)
 PKG_LIBS = $(eval PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS)))$(PKG_LIBS)
 
 LIB_SOURCES := $(sort $(wildcard src/base/*.c src/adapter/*.c src/domain/*.c src/domain/providers/*.c src/engine/*.c src/app/*.c))
 CLI_SOURCES := $(sort $(wildcard src/cli/*.c))
 UNIT_SOURCES := $(sort $(wildcard tests/unit/test_*.c))
+LIVES := $(sort $(wildcard src/cli/lives/*.life))
 MIGRATIONS := $(sort $(wildcard schema/*.sql))
 PAGES := $(sort $(wildcard src/app/pages/*))
 FORMATTED = $(sort $(shell find src cgi-bin tests -name '*.[ch]'))
@@ -77,8 +81,17 @@ $(CGIBIN)/webhook.fcgi $(CGIBIN)/status.fcgi: $(CGIBIN)/%.fcgi: $(BUILD)/cgi-bin
 	@mkdir -p $(@D)
 	$(call SHOW,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
-$(BUILD)/waybill: $(CLI_OBJECTS) $(BUILD)/migrations.o $(BUILD)/libwaybill.a
-	$(call SHOW,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+$(BUILD)/waybill: $(CLI_OBJECTS) $(BUILD)/migrations.o $(BUILD)/lives.o $(BUILD)/libwaybill.a
+	$(call SHOW,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS) $(CLI_LIBS)
+
+# The parcel lives of `waybill simulate` too, one after the other.
+$(BUILD)/lives.S: $(LIVES) Makefile
+	@mkdir -p $(@D)
+	@printf '.section .rodata\n.globl lives_text\nlives_text:\n' > $@
+	@printf '.incbin "%s"\n' $(LIVES) >> $@
+	@printf '.byte 0\n.section .note.GNU-stack,"",%%progbits\n' >> $@
+$(BUILD)/lives.o: $(BUILD)/lives.S
+	$(call SHOW,AS)$(CC) -c -o $@ $<
 
 # Files that travel inside the programs, as a table of name, text and length that ends with zeros: the migrations, so that `waybill migrate` needs no
 # folder, and the pages of status.fcgi.

@@ -23,6 +23,7 @@ libpq-fe\.h|libpq/.*|postgres_ext\.h|libpq-events\.h  src/adapter/pg.c
 fcgiapp\.h|fcgi_stdio\.h|fastcgi\.h|fcgios\.h|fcgimisc\.h  src/adapter/fcgi.c
 confuse\.h                          src/adapter/config.c
 sqlite3\.h                          src/adapter/sqlite.c
+curl/.*                             src/adapter/http_client.c
 '
 
 report() {

@@ -217,6 +217,8 @@ static bool replay_unapplied(struct store *store, const struct source *source,
     struct delivery delivery = {
         .source = stored->source,
         .provider = source->provider->name,
+        .owners = source->writes_to,
+        .owner_count = source->writes_to_count,
         .body = stored->body,
         .tracking_url_template = source->tracking_url,
         .received_at = stored->received_at,

@@ -20,6 +20,7 @@ extern const struct command
     spool_command,
     purge_command,
     prune_command,
+    simulate_command,
     help_command;
 
 const struct command *const command_table[] = {
@@ -33,6 +34,7 @@ const struct command *const command_table[] = {
     &spool_command,
     &purge_command,
     &prune_command,
+    &simulate_command,
     &help_command,
 };
 /* clang-format on */

@@ -154,9 +154,8 @@ static enum auth_result check_hmac(const struct auth_policy *policy,
     return result_of(&comparison, value.len > 0, AUTH_SIGNATURE_MISSING, AUTH_SIGNATURE_WRONG);
 }
 
-/* "whsec_" and base64; anything else is the key as it is. The empty slice, which matches nothing,
- * when the base64 is none. */
-static struct slice standard_key(struct slice secret, uint8_t *room, size_t room_len) {
+struct slice auth_standard_key(struct slice secret, uint8_t room[LIMIT_SECRET_FILE]) {
+    size_t room_len = LIMIT_SECRET_FILE;
     struct slice prefix = SLICE("whsec_");
     if (!slice_starts_with(secret, prefix)) {
         return secret;
@@ -170,8 +169,7 @@ static struct slice standard_key(struct slice secret, uint8_t *room, size_t room
 static void compare_standard(struct slice secret, const struct slice *parts, size_t part_count,
                              const struct shown_signatures *shown, struct comparison *comparison) {
     uint8_t room[LIMIT_SECRET_FILE];
-    compare_signatures(standard_key(secret, room, sizeof room), parts, part_count, shown,
-                       comparison);
+    compare_signatures(auth_standard_key(secret, room), parts, part_count, shown, comparison);
     crypto_wipe(room, sizeof room);
 }
 

@@ -9,6 +9,7 @@
 #ifndef DOMAIN_AUTH_H
 #define DOMAIN_AUTH_H
 
+#include "base/limits.h"
 #include "base/slice.h"
 #include "domain/address.h"
 
@@ -101,6 +102,10 @@ MUST_CHECK enum auth_result auth_check(const struct auth_policy *policy,
  * demands none. Of the request, header, body and received_at are looked at. */
 MUST_CHECK enum auth_result auth_check_signature(const struct auth_policy *policy,
                                                  const struct auth_request *request);
+/* The key that a secret of Standard Webhooks stands for: "whsec_" and base64, anything else is the
+ * key as it is. In ROOM, which the caller wipes, or SECRET itself; empty, which matches nothing,
+ * when the base64 is none. */
+struct slice auth_standard_key(struct slice secret, uint8_t room[LIMIT_SECRET_FILE]);
 /* "signature_wrong", … for log and metric. */
 const char *auth_result_name(enum auth_result result);
 /* True when the policy demands at least one credential; an address list alone is none. */

@@ -211,3 +211,21 @@ def test_a_document_of_the_status_endpoint_is_an_event(stack: Stack, extras: Ext
     copied = stack.status.order("own", tracking)
     same = ("status", "status_at", "delivered_at", "shipped_at", "boxes", "boxes_total", "boxes_delivered")
     assert {key: copied[key] for key in same} == {key: original[key] for key in same}
+
+
+def test_a_replay_after_a_change_of_the_configuration(stack: Stack) -> None:
+    """What was quarantined for want of permission is applied then, and has the identity that it would have had."""
+    order = wb.uid("o")
+    event = told(order, source="crowdsender", order_number="N-" + order)
+    quarantined = stack.sender("waybill").deliver(event, "quarantined")
+    assert stack.waybill("replay", quarantined).returncode in (0, 1)
+    assert stack.status.lookup(order_number="N-" + order) == []
+    text = stack.config.read_text().replace('writes_to = {"crossborderly"}', 'writes_to = {"crossborderly", "crowdsender"}')
+    config = stack.another_config("more-rights.conf", text)
+    result = stack.waybill("replay", quarantined, WAYBILL_CONFIG=str(config))
+    assert result.returncode == 0, result
+    (found,) = stack.status.lookup(order_number="N-" + order)
+    assert (found["source"], found["provider"], found["id"]) == ("crowdsender", "crowdsender", order)
+    assert stack.sender("waybill").post(event).outcome == (200, "quarantined")
+    with stack.configured(lambda before: text):
+        assert stack.sender("waybill").post(event).outcome == (200, "duplicate")

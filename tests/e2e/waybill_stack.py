@@ -301,6 +301,14 @@ class Stack:
         """In place: owner and mode stay."""
         self.config.write_text(text)
 
+    def another_config(self, name: str, text: str) -> Path:
+        """A file beside the configuration, for the same user alone."""
+        path = self.config.with_name(name)
+        path.touch(0o600)
+        path.write_text(text)
+        os.chown(path, self.config.stat().st_uid, self.config.stat().st_gid)
+        return path
+
     @contextmanager
     def configured(self, change: Callable[[str], str]) -> Iterator[None]:
         """Runs the responders with a changed configuration, and with the old one afterwards."""

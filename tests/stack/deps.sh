@@ -19,6 +19,7 @@ libconfuse-dev      pkg     libconfuse
 libssl-dev          pkg     libcrypto
 libpq-dev           pkg     libpq
 libsqlite3-dev      pkg     sqlite3
+libcurl4-openssl-dev  pkg   libcurl
 '
 STACK_PACKAGES='
 postgresql          file    /usr/lib/postgresql/*/bin/initdb
