@@ -101,6 +101,7 @@ check_tree() {
             check_include "$file" "$line" "$kind" "$header"
         done < <(includes_of "$file")
         check_calls "$file" "$BANNED_CALLS" "banned call"
+        [ "$file" = src/base/condition.c ] || check_calls "$file" pthread_cond_timedwait "waits go by the monotonic clock: condition_wait_until()"
         if [ "$(floor_of "$file")" = domain ]; then
             check_calls "$file" "$DOMAIN_CALLS" "the domain does no I/O and knows no clock"
         fi
@@ -162,6 +163,8 @@ self_test() {
         expect found src/base/a.c "int x;\nvoid f(void) { if (x) $call(a); }"
         expect found cgi-bin/a.c "x = $call (a);"
     done
+    expect found src/adapter/a.c "x = pthread_cond_timedwait(a);"
+    expect clean src/base/condition.c "x = pthread_cond_timedwait(a);"
 }
 
 (self_test)

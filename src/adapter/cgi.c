@@ -1,5 +1,6 @@
 #include "adapter/cgi.h"
 
+#include "base/condition.h"
 #include "base/limits.h"
 #include "base/timestamp.h"
 
@@ -127,12 +128,9 @@ static void wait_for_answer(struct cgi_request *request, int64_t deadline_ms,
                             void (*late)(void *context, struct exchange *exchange,
                                          struct http_answer *answer),
                             void *context) {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += (time_t)(deadline_ms / 1000);
+    int64_t until = monotonic_ms() + deadline_ms;
     pthread_mutex_lock(&request->lock);
-    while (!request->answered &&
-           pthread_cond_timedwait(&request->changed, &request->lock, &until) == 0) {
+    while (!request->answered && condition_wait_until(&request->changed, &request->lock, until)) {
     }
     request->late = !request->answered;
     if (request->late) {
@@ -156,8 +154,8 @@ bool cgi_serve(void (*handle)(void *context, struct exchange *exchange),
                      .answer = answer_exchange},
         .left = -1,
         .lock = PTHREAD_MUTEX_INITIALIZER,
-        .changed = PTHREAD_COND_INITIALIZER,
     };
+    condition_init(&request.changed);
     struct slice method = http_param(&request.exchange.params, "REQUEST_METHOD");
     if (slice_eq(method, SLICE_OF("GET")) || slice_eq(method, SLICE_OF("HEAD"))) {
         request.left = 0; /* standard input may be anything, and never end */

@@ -91,8 +91,9 @@ static bool show_json(const struct spool_state *state, int64_t max_bytes, int64_
     if (state->oldest != TIMESTAMP_NONE) {
         timestamp_format(state->oldest, oldest);
         json_put_text(&writer, "oldest", slice_from_cstr(oldest));
-        json_put_integer(&writer, "age_seconds",
-                         (timestamp_now() - state->oldest) / TIMESTAMP_SECOND);
+        /* It may have been received before the clock was set back. */
+        int64_t age = timestamp_now() - state->oldest;
+        json_put_integer(&writer, "age_seconds", age > 0 ? age / TIMESTAMP_SECOND : 0);
     } else {
         json_put_null(&writer, "oldest");
         json_put_null(&writer, "age_seconds");

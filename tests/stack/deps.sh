@@ -42,6 +42,7 @@ nginx-light         program nginx
 TEST_PACKAGES='
 clang               program clang
 clang-format        program clang-format
+faketime            program faketime
 libcmocka-dev       pkg     cmocka
 python3             program python3
 python3-pytest      python  pytest
