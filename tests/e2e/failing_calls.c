@@ -3,7 +3,8 @@
  *
  * FAILING_CALLS is a file that is mapped, one struct wish for each row of enum call; the test
  * writes it while the program runs (failing_calls.py). libfiu cannot stand in: it has no accept4(),
- * epoll_wait(), epoll_ctl() and poll(), and its read() and write() are those of every descriptor.
+ * setsockopt(), epoll_wait() and epoll_ctl(), and its read() and write() are those of every
+ * descriptor.
  */
 #include <dlfcn.h>
 #include <errno.h>
