@@ -81,7 +81,7 @@ $(CGIBIN)/webhook.fcgi $(CGIBIN)/status.fcgi: $(CGIBIN)/%.fcgi: $(BUILD)/cgi-bin
 	@mkdir -p $(@D)
 	$(call SHOW,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
-$(BUILD)/waybill: $(CLI_OBJECTS) $(BUILD)/migrations.o $(BUILD)/lives.o $(BUILD)/libwaybill.a
+$(BUILD)/waybill: $(CLI_OBJECTS) $(BUILD)/migrations.o $(BUILD)/samples.o $(BUILD)/lives.o $(BUILD)/libwaybill.a
 	$(call SHOW,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS) $(CLI_LIBS)
 
 # The parcel lives of `waybill simulate` too, one after the other.
@@ -94,10 +94,11 @@ $(BUILD)/lives.o: $(BUILD)/lives.S
 	$(call SHOW,AS)$(CC) -c -o $@ $<
 
 # Files that travel inside the programs, as a table of name, text and length that ends with zeros: the migrations, so that `waybill migrate` needs no
-# folder, and the pages of status.fcgi.
+# folder, the pages of status.fcgi, and the sample configuration for `waybill init`.
 $(BUILD)/migrations.S: $(MIGRATIONS)
 $(BUILD)/pages.S: $(PAGES)
-$(BUILD)/migrations.S $(BUILD)/pages.S: $(BUILD)/%.S: Makefile
+$(BUILD)/samples.S: apache-conf/waybill.conf.sample
+$(BUILD)/migrations.S $(BUILD)/pages.S $(BUILD)/samples.S: $(BUILD)/%.S: Makefile
 	@mkdir -p $(@D)
 	@{ printf '.section .rodata\n.globl $(*:s=)_table\n.balign 8\n'; n=0; \
 	  for f in $(filter-out Makefile,$^); do n=$$((n+1)); \
@@ -105,7 +106,7 @@ $(BUILD)/migrations.S $(BUILD)/pages.S: $(BUILD)/%.S: Makefile
 	  printf '.section .data.rel.ro,"aw"\n.balign 8\n$(*:s=)_table:\n'; \
 	  i=0; while [ $$i -lt $$n ]; do i=$$((i+1)); printf '.quad n%d, t%d, e%d - t%d\n' $$i $$i $$i $$i; done; \
 	  printf '.quad 0, 0, 0\n.section .note.GNU-stack,"",%%progbits\n'; } > $@
-$(BUILD)/migrations.o $(BUILD)/pages.o: %.o: %.S
+$(BUILD)/migrations.o $(BUILD)/pages.o $(BUILD)/samples.o: %.o: %.S
 	$(call SHOW,AS)$(CC) -c -o $@ $<
 
 $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libwaybill.a

@@ -140,6 +140,55 @@ void pg_close(struct pg *pg) {
     }
 }
 
+/* A value in quotes, as libpq reads them. */
+static void add_quoted(struct strbuf *out, const char *keyword, const char *value) {
+    strbuf_addf(out, "%s%s='", out->len > 0 ? " " : "", keyword);
+    for (; *value != '\0'; value++) {
+        if (*value == '\'' || *value == '\\') {
+            strbuf_add_char(out, '\\');
+        }
+        strbuf_add_char(out, *value);
+    }
+    strbuf_add_char(out, '\'');
+}
+
+bool pg_dsn_with_database(const char *dsn, const char *database, struct strbuf *out) {
+    PQconninfoOption *options = PQconninfoParse(dsn, NULL);
+    for (PQconninfoOption *option = options; option != NULL && option->keyword != NULL; option++) {
+        if (option->val != NULL && strcmp(option->keyword, "dbname") != 0) {
+            add_quoted(out, option->keyword, option->val);
+        }
+    }
+    add_quoted(out, "dbname", database);
+    strbuf_add_char(out, '\0');
+    PQconninfoFree(options);
+    return options != NULL && !strbuf_failed(out);
+}
+
+bool pg_dsn_host(const char *dsn, struct strbuf *out) {
+    PQconninfoOption *options = PQconninfoParse(dsn, NULL);
+    const char *host = getenv("PGHOST");
+    for (PQconninfoOption *option = options; option != NULL && option->keyword != NULL; option++) {
+        if (option->val != NULL && strcmp(option->keyword, "host") == 0) {
+            host = option->val;
+        }
+    }
+    strbuf_add_cstr(out, host != NULL ? host : "");
+    PQconninfoFree(options);
+    return options != NULL && !strbuf_failed(out);
+}
+
+bool pg_password_verifier(struct pg *pg, const char *role, const char *password, struct strbuf *out,
+                          struct err *err) {
+    char *verifier = PQencryptPasswordConn(pg->conn, password, role, "scram-sha-256");
+    if (verifier == NULL) {
+        return err_set(err, ERR_MEMORY, "the password cannot be hashed");
+    }
+    strbuf_add_cstr(out, verifier);
+    PQfreemem(verifier);
+    return !strbuf_failed(out) || err_set(err, ERR_MEMORY, "out of memory");
+}
+
 /* ---- parameters ---- */
 
 void pg_params_init(struct pg_params *params, size_t max_bytes) {

@@ -26,6 +26,15 @@ void pg_close(struct pg *pg);
  * counts as something else; nothing is connected. */
 bool pg_dsn_is_valid(const char *dsn);
 
+/* DSN as keyword=value text with another database. False when it cannot be read. */
+MUST_CHECK bool pg_dsn_with_database(const char *dsn, const char *database, struct strbuf *out);
+/* The host that DSN, else the environment, names; empty when neither does. */
+MUST_CHECK bool pg_dsn_host(const char *dsn, struct strbuf *out);
+/* What the server stores of the PASSWORD of ROLE (SCRAM-SHA-256): it needs no quoting, and with it
+ * the password itself is in no statement and no log. */
+MUST_CHECK bool pg_password_verifier(struct pg *pg, const char *role, const char *password,
+                                     struct strbuf *out, struct err *err);
+
 /* ---- parameters ---- */
 
 #define PG_MAX_PARAMS 16

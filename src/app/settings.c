@@ -659,6 +659,7 @@ static bool load_source(const struct loader *l, const struct config_source *from
         .from = from,
         .source = source,
     };
+    source->has_url_token = is_given(&from->url_token, &from->url_token_file);
     return load_name(&s) && load_provider(&s) && load_mode(&s) && load_signature(&s) &&
            check_credentials(&s) && load_credentials(&s) && load_tracking_url(&s) &&
            load_ranges(l, &s.at, "allow_from", &from->allow_from, &source->policy.allow_from,

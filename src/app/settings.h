@@ -25,6 +25,7 @@ struct source {
     /* The sources whose orders its events may speak of beside its own. */
     struct order_owner *writes_to;
     size_t writes_to_count;
+    bool has_url_token; /* known also where its value is not loaded */
 };
 
 /* Who may read the status endpoint. */

@@ -10,8 +10,13 @@
 /* A line each, so that two who add one do not meet. */
 /* clang-format off */
 extern const struct command
+    init_command,
     migrate_command,
     check_command,
+    token_command,
+    sources_command,
+    status_command,
+    show_command,
     explain_command,
     deliveries_command,
     replay_command,
@@ -24,8 +29,13 @@ extern const struct command
     help_command;
 
 const struct command *const command_table[] = {
+    &init_command,
     &migrate_command,
     &check_command,
+    &token_command,
+    &sources_command,
+    &status_command,
+    &show_command,
     &explain_command,
     &deliveries_command,
     &replay_command,

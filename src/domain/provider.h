@@ -25,6 +25,9 @@ struct provider {
     /* It can speak of another source's order (changes.order_source), where the configuration lets
      * it. */
     bool names_sources;
+    /* The events to subscribe to at the sender, as it spells them: those that lead to rows.
+     * NULL-terminated, may be NULL. */
+    const char *const *events;
     /*
      * Reads DOC into *changes (which the caller has prepared with changes_init()); all memory from
      * ARENA, nothing points into DOC. A pure function of DOC. *reading says what became of

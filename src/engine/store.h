@@ -178,6 +178,10 @@ struct store_migration {
 MUST_CHECK bool store_migrate(const char *dsn, const struct store_migration *migrations,
                               void (*told)(const char *text), size_t *ran, struct err *err);
 
+/* The migrations above LAST as a script for psql, piece by piece. */
+void store_migration_script(const struct store_migration *migrations, int64_t last,
+                            void (*put)(const char *text));
+
 /* The orders that deliveries speak of, in order of their keys: at most LIMIT after AFTER (NULL:
  * from the beginning). Returns the count. */
 MUST_CHECK enum store_result store_order_keys(struct store *store, const struct uuid *after,

@@ -2,6 +2,7 @@
 
 #include "base/limits.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,6 +50,9 @@ static bool lock_and_look(struct pg *pg, int64_t *last, struct err *err) {
     return true;
 }
 
+#define MIGRATION_COMMENT                                                                          \
+    "COMMENT ON SCHEMA waybill_data IS 'Tables and functions of waybill, schema %lld'"
+
 static bool record(struct pg *pg, const struct store_migration *migration, struct err *err) {
     struct pg_params params;
     pg_params_init(&params, 4096);
@@ -62,9 +66,7 @@ static bool record(struct pg *pg, const struct store_migration *migration, struc
     char comment[160];
     struct strbuf text;
     strbuf_init(&text, sizeof(comment));
-    strbuf_addf(&text,
-                "COMMENT ON SCHEMA waybill_data IS 'Tables and functions of waybill, schema %lld'",
-                (long long)number_of(migration->name));
+    strbuf_addf(&text, MIGRATION_COMMENT, (long long)number_of(migration->name));
     struct slice sql = strbuf_slice(&text);
     if (ok && !strbuf_failed(&text) && sql.len < sizeof(comment)) {
         memcpy(comment, sql.data, sql.len);
@@ -105,6 +107,29 @@ static bool run_next(struct pg *pg, const struct store_migration *migrations,
         }
     }
     return run_command(pg, "COMMIT", err);
+}
+
+void store_migration_script(const struct store_migration *migrations, int64_t last,
+                            void (*put)(const char *text)) {
+    for (const struct store_migration *migration = migrations; migration->name != NULL;
+         migration++) {
+        long long number = (long long)number_of(migration->name);
+        char text[256];
+        if (number <= last) {
+            continue;
+        }
+        (void)snprintf(text, sizeof(text), "-- %s\nBEGIN;\n%s", migration->name,
+                       number > 1 ? "SET LOCAL ROLE waybill_owner;\n" : "");
+        put(text);
+        put(migration->sql);
+        (void)snprintf(
+            text, sizeof(text),
+            "INSERT INTO waybill_data.schema_migrations (number, name) VALUES (%lld, '%s');\n",
+            number, migration->name);
+        put(text);
+        (void)snprintf(text, sizeof(text), MIGRATION_COMMENT ";\nCOMMIT;\n", number);
+        put(text);
+    }
 }
 
 bool store_migrate(const char *dsn, const struct store_migration *migrations,

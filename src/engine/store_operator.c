@@ -450,3 +450,73 @@ enum store_result store_purge_step(struct store *store, struct store_purge *purg
     pg_result_clear(result);
     return STORE_OK;
 }
+
+/* ---- looking ---- */
+
+enum store_result store_order_timeline(struct store *store, const struct uuid *order, bool full,
+                                       struct pg_result **rows, struct err *err) {
+    static const char sql[] =
+        "SELECT pg_catalog.json_build_object('order', r.document::json, 'timeline', ("
+        " SELECT COALESCE(pg_catalog.json_agg(pg_catalog.row_to_json(t) ORDER BY t.occurred_at, t.received_at, t.box, t.field),"
+        " '[]') FROM ("
+        "  SELECT waybill_data.instant(e.occurred_at) AS occurred_at, waybill_data.instant(d.received_at) AS received_at,"
+        "  b.box_id AS box, NULL::text AS field, e.status::text AS status, e.status_detail, e.provider_status, e.location,"
+        "  CASE WHEN $2 THEN e.message END AS message, NULL::text AS previous_value, NULL::text AS new_value,"
+        "  e.delivery_id AS delivery"
+        "  FROM waybill_data.tracking_events e"
+        "  JOIN waybill_data.boxes b ON b.order_key = e.order_key AND b.box_key = e.box_key"
+        "  LEFT JOIN waybill_data.deliveries d ON d.delivery_id = e.delivery_id WHERE e.order_key = $1"
+        "  UNION ALL"
+        "  SELECT waybill_data.instant(c.occurred_at), waybill_data.instant(d.received_at), NULL, c.field, NULL, NULL, NULL,"
+        "  NULL, NULL, c.previous_value, c.new_value, c.delivery_id"
+        "  FROM waybill_data.order_changes c"
+        "  LEFT JOIN waybill_data.deliveries d ON d.delivery_id = c.delivery_id WHERE c.order_key = $1) t))::text"
+        " FROM waybill_data.read_orders(ARRAY[$1::uuid], $2, true) r";
+    struct question question;
+    question_init(&question, sql);
+    pg_add_uuid(&question.params, order->bytes);
+    pg_add_bool(&question.params, full);
+    return ask(store, &question, rows, err);
+}
+
+enum store_result store_source_rows(struct store *store, struct pg_result **rows, struct err *err) {
+    static const char sql[] =
+        "SELECT pg_catalog.json_build_object('source', s.source, 'deliveries', pg_catalog.sum(s.count)::bigint,"
+        " 'quarantined', pg_catalog.sum(s.quarantined)::bigint, 'last_received_at', waybill_data.instant(pg_catalog.max(s.last)),"
+        " 'event_types', pg_catalog.json_agg(pg_catalog.json_build_object('event_type', s.event_type, 'deliveries', s.count,"
+        " 'quarantined', s.quarantined, 'last_received_at', waybill_data.instant(s.last)) ORDER BY s.event_type))::text"
+        " FROM (SELECT d.source, d.event_type, pg_catalog.count(*) AS count,"
+        " pg_catalog.count(*) FILTER (WHERE d.outcome = 'quarantined') AS quarantined, pg_catalog.max(d.received_at) AS last"
+        " FROM waybill_data.deliveries d GROUP BY d.source, d.event_type) s GROUP BY s.source ORDER BY s.source";
+    struct question question;
+    question_init(&question, sql);
+    return ask(store, &question, rows, err);
+}
+
+enum store_result store_overview(struct store *store, struct pg_result **rows, struct err *err) {
+    static const char sql[] =
+        "SELECT pg_catalog.json_build_object("
+        " 'server_version', pg_catalog.current_setting('server_version'),"
+        " 'standby', pg_catalog.pg_is_in_recovery(),"
+        " 'durable', pg_catalog.current_setting('fsync') = 'on' AND pg_catalog.current_setting('full_page_writes') = 'on',"
+        " 'schema', (SELECT COALESCE(pg_catalog.max(m.number), 0) FROM waybill_data.schema_migrations m),"
+        " 'bytes', pg_catalog.pg_database_size(pg_catalog.current_database()),"
+        " 'orders', (SELECT pg_catalog.count(*) FROM waybill_data.orders o WHERE o.version > 0),"
+        " 'orders_with_attention', (SELECT pg_catalog.count(*) FROM waybill_data.orders o"
+        "  WHERE o.version > 0 AND o.attention <> '{}'),"
+        " 'last_change_at', (SELECT waybill_data.instant(o.updated_at) FROM waybill_data.orders o"
+        "  WHERE o.order_key = (SELECT f.order_key FROM waybill_data.feed f ORDER BY f.position DESC LIMIT 1)),"
+        " 'last_received_at', (SELECT waybill_data.instant(pg_catalog.max(d.received_at)) FROM waybill_data.deliveries d),"
+        " 'last_day', (SELECT COALESCE(pg_catalog.json_object_agg(c.outcome, c.count ORDER BY c.outcome), '{}') FROM ("
+        "  SELECT d.outcome, pg_catalog.count(*) AS count FROM waybill_data.deliveries d"
+        "  WHERE d.received_at >= pg_catalog.now() - interval '1 day' GROUP BY d.outcome) c),"
+        " 'quarantined', (SELECT pg_catalog.count(*) FROM waybill_data.deliveries d"
+        "  WHERE d.outcome = 'quarantined' AND d.body IS NOT NULL),"
+        " 'quarantined_bytes', (SELECT COALESCE(pg_catalog.sum(u.bytes), 0)::bigint FROM waybill_data.quarantine_usage u),"
+        " 'last_action', (SELECT pg_catalog.json_build_object('command', a.command, 'started_at',"
+        "  waybill_data.instant(a.started_at), 'done', a.done, 'os_user', a.os_user) FROM waybill_data.actions a"
+        "  ORDER BY a.action_id DESC LIMIT 1))::text";
+    struct question question;
+    question_init(&question, sql);
+    return ask(store, &question, rows, err);
+}

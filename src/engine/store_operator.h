@@ -58,6 +58,18 @@ MUST_CHECK enum store_result store_deliveries(struct store *store,
 MUST_CHECK enum store_result store_delivery_row(struct store *store, const struct uuid *id,
                                                 struct pg_result **rows, struct err *err);
 
+/* {"order": its document, "timeline": [ … ]}: what is told of its boxes and of itself, in the order
+ * in which it happened; FULL: with personal data. No row when there is no such order. */
+MUST_CHECK enum store_result store_order_timeline(struct store *store, const struct uuid *order,
+                                                  bool full, struct pg_result **rows,
+                                                  struct err *err);
+/* One row a source that has ever sent: counts, last time of reception, event types. */
+MUST_CHECK enum store_result store_source_rows(struct store *store, struct pg_result **rows,
+                                               struct err *err);
+/* One row: the database's part of `waybill status`. */
+MUST_CHECK enum store_result store_overview(struct store *store, struct pg_result **rows,
+                                            struct err *err);
+
 /* ---- stored deliveries, read back ---- */
 
 struct store_stored {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -505,3 +506,144 @@ def test_other_sources_are_not_purged(stack: Stack) -> None:
     assert all(stack.delivery(one)["body"] is not None for one in ids)
     assert personal_in(everything_of(stack, order))
     run(stack, "purge", "--order", order)
+
+
+# ---- show ----
+
+
+def test_an_order_and_its_timeline(stack: Stack) -> None:
+    order, _, _ = personal_story(stack)
+    for name in (f"crowdsender/{order}", order, f"CF-{order}", f"ref-{order}", f"TRK-{order}"):
+        ((one,),) = [run_json(stack, "show", name)["orders"]]
+        assert one["order"] == stack.tracking_status.order("crowdsender", order)
+    moments = [row["occurred_at"] for row in one["timeline"]]
+    assert moments == sorted(moments) and len(moments) == 4
+    assert [row["status"] or row["field"] for row in one["timeline"]] == ["pre_transit", "destination", "in_transit", "delivered"]
+    ids = {str(row["delivery_id"]) for row in stack.audit("SELECT delivery_id FROM waybill_audit.deliveries d WHERE d.body LIKE %s", f"%{order}%".encode())}
+    assert {row["delivery"] for row in one["timeline"]} == ids
+    text = run(stack, "show", order)
+    assert text.startswith(f"crowdsender/{order}\n") and "delivered" in text and personal_in(text) == []
+    lines = text.splitlines()
+    head = next(place for place, line in enumerate(lines) if line.startswith("WHEN"))
+    assert len(lines) == head + 5 and "destination: " in lines[head + 2]
+    full = run(stack, "show", order, "--full")
+    assert "Zenobia Quillfeather" in full
+    (one,) = run_json(stack, "show", order, "--full")["orders"]
+    assert one["order"] == stack.status.order("crowdsender", order)
+
+
+def test_orders_of_one_name_are_all_shown(stack: Stack) -> None:
+    order = client.uid("order-")
+    for live in (True, False):
+        stack.sender("crowdsender").deliver(client.status_updated(order, "SHIPPED", live=live))
+    shown = run_json(stack, "show", order)["orders"]
+    assert [one["order"]["live"] for one in shown] == [True, False]
+    assert f"crowdsender/{order}  (sandbox)\n" in run(stack, "show", order)
+    result = stack.waybill("purge", "--order", order)
+    assert result.returncode == 1 and "several orders" in result.stderr and "in the sandbox" in result.stderr
+    key = re.findall(r"\(([0-9a-f-]{36})\)", result.stderr)
+    assert run(stack, "purge", "--order", key[1]).startswith("purged 1 bodies")
+
+
+def test_no_order_of_that_name(stack: Stack) -> None:
+    result = stack.waybill("show", "nobody/nothing")
+    assert (result.returncode, result.stdout) == (1, "") and "there is no order nobody/nothing" in result.stderr
+
+
+# ---- sources ----
+
+
+def test_what_to_enter_at_each_sender(stack: Stack, deliveries: dict[str, str]) -> None:
+    answer = run_json(stack, "sources", "--url", "https://shop.example/hooks/")
+    sources = {row["source"]: row for row in answer["sources"]}
+    assert {"crowdsender", "crossborderly", "shipup", "swiftpod"} <= set(sources)
+    one = sources["crossborderly"]
+    assert one["url"] == "https://shop.example/hooks/crossborderly" and one["mode"] == "any"
+    assert one["events_to_tick"] == ["parcel.status_changed", "parcel.delivered", "parcel.exception", "manifest.submitted"]
+    types = {row["event_type"]: row for row in one["seen"]["event_types"]}
+    (row,) = stack.report("SELECT count(*), max(received_at) FROM waybill.deliveries WHERE source = 'crossborderly' AND event_type = 'parcel.delivered'")
+    assert types["parcel.delivered"]["deliveries"] == row["count"]
+    assert types["parcel.delivered"]["last_received_at"][:19] == row["max"].astimezone(timezone.utc).isoformat()[:19]
+    text = run(stack, "sources")
+    assert "https://YOUR.HOST/webhooks/shipup" in text and "tick     tracker.new tracker.events.new\n" in text and "\x1b" not in text
+
+
+def test_sources_that_came_or_went(stack: Stack, deliveries: dict[str, str]) -> None:
+    def renamed(text: str) -> str:
+        return text.replace("source crowdsender {", "source fresh {").replace("source shipup {", 'source shipup {\n    url_token = "%s"' % ("t" * 40))
+
+    with other_config(stack, renamed) as config:
+        answer = run_json(stack, "sources", WAYBILL_CONFIG=config)
+        text = run(stack, "sources", WAYBILL_CONFIG=config)
+    sources = {row["source"]: row for row in answer["sources"]}
+    assert sources["fresh"]["seen"] is None and "crowdsender" in {row["source"] for row in answer["not_configured"]}
+    assert sources["shipup"]["url"].endswith("/shipup/URL_TOKEN") and "tttt" not in text
+    assert "nothing has come yet" in text and "crowdsender\n  not configured any more" in text
+
+
+# ---- status ----
+
+
+def test_the_health_in_one_screen(stack: Stack, deliveries: dict[str, str]) -> None:
+    health = run_json(stack, "status")
+    assert health["ok"] is True and health["problems"] == []
+    (row,) = stack.report("SELECT count(*), max(updated_at) FROM waybill.orders")
+    assert health["database"]["orders"] == row["count"]
+    assert health["database"]["last_day"]["applied"] >= 4 and health["database"]["quarantined"] >= 1
+    assert health["spool"]["events"] == 0
+    text = run(stack, "status")
+    assert "health          ok" in text and len(text.splitlines()) <= 24 and max(map(len, text.splitlines())) <= 100
+
+
+def test_what_is_wrong_is_named(stack: Stack) -> None:
+    away = run_json(stack, "status", code=1, WAYBILL_DSN="host=/nowhere")
+    assert away["database"] is None and away["ok"] is False and "/nowhere" in away["problems"][0]
+    with other_config(stack, lambda text: text + "colour = red\n") as config:
+        result = stack.waybill("status", WAYBILL_CONFIG=config)
+    assert result.returncode == 1 and "configuration: " in result.stdout and "orders" in result.stdout
+    change(stack, "COMMENT ON SCHEMA waybill_data IS 'x 1'")
+    # Other than readyz, it reads the table.
+    assert stack.waybill("status").returncode == 0
+    last = owner(stack, "SELECT max(number) AS number FROM waybill_data.schema_migrations")[0]["number"]
+    change(stack, "COMMENT ON SCHEMA waybill_data IS 'Tables and functions of waybill, schema %s'" % last)
+    change(stack, "INSERT INTO waybill_data.schema_migrations (number, name) VALUES (%s, 'of tomorrow')", last + 1)
+    try:
+        assert "schema: %d, but" % (last + 1) in run(stack, "status", code=1)
+    finally:
+        change(stack, "DELETE FROM waybill_data.schema_migrations WHERE number = %s", last + 1)
+
+
+# ---- token ----
+
+
+def test_a_token_opens_the_door(stack: Stack) -> None:
+    lines = run(stack, "token", "support", "--scope", "full", "--sources", "crossborderly, shipup").splitlines()
+    token, section = lines[0], "\n".join(lines[2:])
+    assert re.fullmatch(r"[0-9a-f]{48}", token) and token not in section
+    assert section.startswith("client support {") and 'sources = {"crossborderly", "shipup"}' in section
+    with other_config(stack, lambda text: text + section) as config:
+        assert stack.waybill("check", WAYBILL_CONFIG=config).returncode == 0
+    other = run_json(stack, "token")
+    assert other["token"] != token and other["configuration"].startswith("client shop {\n") and "scope = tracking" in other["configuration"]
+    assert other["token_sha256"] == hashlib.sha256(other["token"].encode()).hexdigest() and other["token_sha256"] in other["configuration"]
+
+
+@pytest.mark.parametrize("arguments", [["x y"], ["--scope", "all"], ["--sources", "a b"], ["--sources", ""], ["Shop"]], ids=str)
+def test_a_token_for_nobody(stack: Stack, arguments: list[str]) -> None:
+    result = stack.waybill("token", *arguments)
+    assert (result.returncode, result.stdout) == (2, "")
+
+
+def test_a_replay_writes_where_the_configuration_lets_it_now(stack: Stack) -> None:
+    """An event that names another source's order, before and after its own source may."""
+    tracking = client.uid("1Z")
+    event = client.order_updated(client.uid("order-"), source="swiftpod", boxes=[client.parcel(tracking, "delivered")])
+    order = event["data"]["id"]
+    one = stack.sender("waybill").deliver(event, "quarantined")
+    assert "still quarantined: data.source" in run(stack, "replay", one)
+    with other_config(stack, lambda text: text.replace('writes_to = {"crossborderly"}', 'writes_to = {"crossborderly", "swiftpod"}')) as config:
+        assert run(stack, "replay", one, WAYBILL_CONFIG=config).startswith(f"{one}  applied\n")
+    assert stack.status.order("swiftpod", order)["provider"] == "swiftpod"
+    before = stack.status.order("swiftpod", order)
+    run(stack, "rebuild")
+    assert stack.status.order("swiftpod", order) == before
