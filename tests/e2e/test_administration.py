@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 import waybill_client as client
-from waybill_stack import Row, Stack
+from waybill_stack import CHECKOUT, Row, Stack
 
 Json = client.Json
 
@@ -647,3 +647,11 @@ def test_a_replay_writes_where_the_configuration_lets_it_now(stack: Stack) -> No
     before = stack.status.order("swiftpod", order)
     run(stack, "rebuild")
     assert stack.status.order("swiftpod", order) == before
+
+
+def test_the_events_to_tick_are_those_that_lead_to_rows(stack: Stack) -> None:
+    """As the golden documents say."""
+    for row in run_json(stack, "sources")["sources"]:
+        documents = [json.loads(path.read_text()) for path in (CHECKOUT / "tests" / "golden" / row["provider"]).glob("*/expected.json")]
+        applied = {document["event_type"] for document in documents if document["reading"] == "applied"}
+        assert not row["events_to_tick"] or set(row["events_to_tick"]) == applied, row["source"]
