@@ -178,7 +178,7 @@ deps: ## install the Debian packages that run and check need, if any is missing
 
 # ---- tests ----
 
-.PHONY: check unit unit-programs replay e2e reporting-doc examples hardening timing static floors format format-check
+.PHONY: check unit unit-programs replay e2e browser reporting-doc examples hardening timing static floors format format-check
 check: ## install what is missing, then every ring of tests
 	@MAKE='$(MAKE)' tests/check.sh
 
@@ -200,6 +200,10 @@ PYTEST_ARGS ?=
 E2E_WORKERS ?= 3
 e2e: all ## the tests over real servers, processes and databases (PYTEST_ARGS='-k word' selects)
 	@$(PYTEST) tests/e2e -q -n $(E2E_WORKERS) --dist loadfile $(PYTEST_ARGS)
+
+browser: all ## the console in headless Chromium; its pictures go to docs/console/
+	@tests/stack/deps.sh browser
+	@$(PYTEST) tests/e2e/browser_console.py -q $(PYTEST_ARGS)
 
 reporting-doc: all ## write the list of views in docs/reporting.md anew, from the comments of the schema
 	@REPORTING_UPDATE=1 $(PYTEST) tests/e2e/test_reporting.py -q -k list_of_views

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# deps.sh run|check|fuzz: installs the Debian packages that `make run` (with this SERVER), `make check` or `make fuzz` needs and that are missing.
+# deps.sh run|check|browser|fuzz: installs the Debian packages that `make run` (with this SERVER), `make check`, `make browser` or `make fuzz` needs and that are missing.
 #
 # What counts is the thing needed, not the package: each row says how to see that it is there. Nothing is installed, and no network asked, when nothing is missing.
 # Services of the installed packages are kept from starting, and PostgreSQL from making a cluster of its own.
@@ -54,6 +54,11 @@ strace              program strace
 systemd             program systemd-analyze
 valgrind            program valgrind
 '
+BROWSER_PACKAGES='
+chromium            program chromium
+nodejs              program node
+npm                 program npm
+'
 FUZZ_PACKAGES='
 clang               program clang
 libclang-rt-14-dev  file    /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a
@@ -71,9 +76,10 @@ choose_packages() {
     run:apache) WANTED+=$APACHE_PACKAGES ;;
     run:nginx) WANTED+=$NGINX_PACKAGES ;;
     run:*) die "SERVER=$SERVER: lighttpd, apache or nginx" ;;
+    browser:*) WANTED+=$LIGHTTPD_PACKAGES$TEST_PACKAGES$BROWSER_PACKAGES ;;
     fuzz:*) WANTED=$BUILD_PACKAGES$FUZZ_PACKAGES ;;
     check:*) WANTED+=$LIGHTTPD_PACKAGES$APACHE_PACKAGES$NGINX_PACKAGES$TEST_PACKAGES ;;
-    *) die "usage: deps.sh run|check|fuzz" ;;
+    *) die "usage: deps.sh run|check|browser|fuzz" ;;
     esac
 }
 
