@@ -66,6 +66,8 @@ static const struct option webhook_options[] = {
      "bytes in quarantine for each source; beyond: 503 for what would be quarantined"},
     {"trusted_proxies", KIND_LIST, OF_CONFIG(webhook.trusted_proxies),
      .help = "addresses that may speak of others in X-Forwarded-For and -Proto"},
+    {"metrics_allow", KIND_LIST, OF_CONFIG(webhook.metrics_allow),
+     .help = "addresses that may read /metrics without a token"},
     {"plain_http", KIND_SWITCH, OF_CONFIG(webhook.plain_http), "no",
      .help = "accept bare credentials without HTTPS"},
 };
@@ -75,6 +77,8 @@ static const struct option status_options[] = {
      "requests in hand; beyond: 503"},
     {"connections", KIND_COUNT, OF_CONFIG(status.connections), "2", "1", MOST_CONNECTIONS,
      "database connections that read"},
+    {"metrics_allow", KIND_LIST, OF_CONFIG(status.metrics_allow),
+     .help = "addresses that may read /metrics without a token"},
     {"plain_http", KIND_SWITCH, OF_CONFIG(status.plain_http), "no",
      .help = "accept tokens without HTTPS"},
     {"remote_user", KIND_SWITCH, OF_CONFIG(status.remote_user), "no",

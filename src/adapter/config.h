@@ -55,11 +55,12 @@ struct config {
         size_t max_body, max_buffered, spool_max, quarantine_max; /* bytes */
         size_t max_in_flight, connections;
         const char *spool; /* NULL: none */
-        struct config_list trusted_proxies;
+        struct config_list trusted_proxies, metrics_allow;
         bool plain_http;
     } webhook;
     struct {
         size_t max_in_flight, connections;
+        struct config_list metrics_allow;
         bool plain_http, remote_user;
     } status;
     const struct config_source *sources;

@@ -3,9 +3,11 @@
 #include "adapter/json.h"
 #include "app/commit.h"
 #include "app/drain.h"
+#include "app/metrics_page.h"
 #include "base/hex.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "engine/metrics.h"
 #include "engine/watch.h"
 
 #include <stdatomic.h>
@@ -57,6 +59,8 @@ struct job {
     const struct source *source;
     struct delivery delivery;
     bool is_probe, details; /* readyz */
+    bool is_scrape;         /* or /metrics, which is a probe too */
+    const struct client *client;
     struct store_health health;
     enum store_result health_result;
     bool not_json; /* answered 400 after it is kept */
@@ -66,7 +70,7 @@ struct job {
     struct slice spooled_provider; /* as engine/spool.h wants it */
     /* readyz: what the spool says, and whether the database was asked before, with success. */
     struct spool_state spool_state;
-    bool spool_works, database_works;
+    bool spool_looked, spool_works, database_works;
 };
 
 #define JOB_OF(pointer, member)                                                                    \
@@ -229,6 +233,7 @@ static void finish(struct job *job, struct http_answer *answer, struct slice out
     struct request_record record = job->record;
     record.outcome = outcome;
     record.reason = reason;
+    record.is_delivery = outcome.len > 0;
     if (!atomic_exchange(&job->answered, true)) {
         respond(job->exchange, answer, &job->head, &record);
     } else {
@@ -290,9 +295,42 @@ static void finish_received(struct job *job, struct slice outcome, const struct 
     finish(job, &answer, outcome, detail);
 }
 
+/* /metrics: what is known. Runs beside the committers when it is late, so it reads nothing of
+ * theirs. */
+static void make_scrape(const struct job *job, struct http_answer *answer, bool asked, bool up,
+                        const struct spool_state *spool) {
+    const struct metrics_page page = {.endpoint = "webhook",
+                                      .client = job->client,
+                                      .database_asked = asked,
+                                      .database_up = up,
+                                      .spool = spool,
+                                      .spool_max = job->settings->spool_max};
+    make_metrics(answer, &page);
+}
+
+static void finish_scrape(struct job *job, bool asked, bool up, const struct spool_state *spool) {
+    struct http_answer answer;
+    http_answer_init(&answer);
+    make_scrape(job, &answer, asked, up, spool);
+    finish(job, &answer, SLICE_EMPTY, SLICE_OF("metrics"));
+}
+
+static void finish_queue_full(struct job *job) {
+    if (job->is_scrape) {
+        finish_scrape(job, job->database_works, job->database_works, NULL);
+    } else {
+        finish_problem(job, 503, SLICE_OF("too many requests in hand; try again"),
+                       SLICE_OF("queue_full"));
+    }
+}
+
 static void finish_probe(struct job *job, enum store_result result,
                          const struct spool_state *spool) {
     struct http_answer answer;
+    if (job->is_scrape) {
+        finish_scrape(job, true, result == STORE_OK, job->spool_looked ? &job->spool_state : NULL);
+        return;
+    }
     http_answer_init(&answer);
     make_readyz(&answer, result, &job->health, spool, job->details);
     finish(job, &answer, SLICE_EMPTY, SLICE_OF("readyz"));
@@ -342,8 +380,7 @@ static bool is_trial(const struct job *job) {
 
 static void shelter(struct job *job) {
     if (!batch_submit(job->ingest->shelter, &job->spooled)) {
-        finish_problem(job, 503, SLICE_OF("too many requests in hand; try again"),
-                       SLICE_OF("queue_full"));
+        finish_queue_full(job);
     }
 }
 
@@ -394,6 +431,7 @@ static void look_at_spool(struct ingest *ingest, struct batch_job **jobs, size_t
             asked = true;
         }
         job->spool_state = state;
+        job->spool_looked = looked;
         job->spool_works = looked && (job->database_works || works);
     }
     if (err_is_set(&err)) {
@@ -500,7 +538,12 @@ static void complete(void *context, struct batch_job *batch_job, enum batch_resu
 void ingest_late(void *context, struct exchange *exchange, struct http_answer *answer) {
     const struct job *job = exchange->user;
     (void)context;
-    respond_late(answer, &job->head, &job->record, job->is_probe);
+    if (job->is_scrape) {
+        make_scrape(job, answer, true, false, NULL);
+    } else {
+        make_late(answer, job->is_probe);
+    }
+    respond_late(answer, &job->head, &job->record);
 }
 
 /* ---- the engine's side: one committer, one connection ---- */
@@ -553,7 +596,12 @@ static enum batch_result run(void *state, struct batch_job **jobs, size_t count)
         return BATCH_DONE;
     }
     err_clear(&err);
+    int64_t began_us = monotonic_us();
     enum batch_result result = commit_deliveries(store, deliveries, delivery_count, arena, &err);
+    if (result == BATCH_DONE) {
+        metrics_observe(METRIC_COMMIT_SECONDS, monotonic_us() - began_us);
+        metrics_observe(METRIC_BATCH_EVENTS, (int64_t)delivery_count);
+    }
     if (result == BATCH_FAILED) {
         log_store_failure(STORE_DOWN, &err);
     }
@@ -642,8 +690,7 @@ static void park(struct job *job) {
     job->detail =
         job->delivery.reading == READING_QUARANTINED ? job->delivery.changes.detail : SLICE_EMPTY;
     if (!submit(job)) {
-        finish_problem(job, 503, SLICE_OF("too many requests in hand; try again"),
-                       SLICE_OF("queue_full"));
+        finish_queue_full(job);
     }
 }
 
@@ -669,6 +716,7 @@ static void take_body(struct job *job) {
     const struct changes *changes = &delivery->changes;
     job->not_json = reading == INGEST_NOT_JSON;
     job->record.event_type = changes->event_type;
+    job->record.event_known = changes->event_known;
     job->record.changes = (int64_t)(changes->box_count + changes->event_count +
                                     changes->document_count + changes->order_change_count);
     if (reading == INGEST_NO_MEMORY || !keep_headers(job) || !name_providers(job)) {
@@ -712,6 +760,27 @@ static void take_post(struct job *job, const struct route *route) {
     }
 }
 
+/* readyz or /metrics: details, or all of it, are for clients. */
+static void take_question(struct job *job, enum probe probe) {
+    job->is_probe = true;
+    job->is_scrape = probe == PROBE_METRICS;
+    if (!responder_client(job->exchange, &job->head, job->settings, &job->client)) {
+        finish_no_memory(job);
+        return;
+    }
+    job->details = job->client != NULL;
+    job->record.client_name = job->details ? job->client->name : SLICE_EMPTY;
+    if (!job->is_scrape) {
+        park(job);
+    } else if (!responder_may_measure(&job->head, job->settings, job->client)) {
+        finish_unauthorized(job, AUTH_CREDENTIAL_WRONG);
+    } else if (job->exchange->overloaded) {
+        finish_scrape(job, false, false, NULL);
+    } else {
+        park(job);
+    }
+}
+
 static void take_probe(struct job *job, enum probe probe, struct slice method) {
     exchange_discard_body(job->exchange);
     if (!slice_eq(method, SLICE_OF("GET")) && !slice_eq(method, SLICE_OF("HEAD"))) {
@@ -722,15 +791,7 @@ static void take_probe(struct job *job, enum probe probe, struct slice method) {
         make_livez(&answer);
         finish(job, &answer, SLICE_EMPTY, SLICE_OF("livez"));
     } else {
-        const struct client *client;
-        job->is_probe = true;
-        if (!responder_client(job->exchange, &job->head, job->settings, &client)) {
-            finish_no_memory(job);
-            return;
-        }
-        job->details = client != NULL;
-        job->record.client_name = client != NULL ? client->name : SLICE_EMPTY;
-        park(job);
+        take_question(job, probe);
     }
 }
 

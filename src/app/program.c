@@ -6,11 +6,15 @@
 #include "adapter/listener.h"
 #include "adapter/process.h"
 #include "app/responder.h"
+#include "base/hex.h"
 #include "base/log.h"
+#include "engine/metrics.h"
 
 #include <getopt.h>
+#include <limits.h>
 #include <malloc.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 /* Arenas of the allocator: one for each thread would keep memory that the others could use. */
@@ -74,6 +78,7 @@ struct run {
     const struct program *program;
     struct current *current;
     void *use_case;
+    size_t max_in_flight;
 };
 
 /* Puts FRESH, which it takes, in force. */
@@ -102,17 +107,34 @@ static void read_again(void *upkeep) {
     struct err err = ERR_INIT;
     struct settings *fresh = settings_load(settings_path(), run->program->part, &err);
     if (fresh != NULL && put_in_force(run, fresh, &err)) {
+        metrics_count(METRIC_CONFIGURATION_READS, SLICE_OF("ok"), SLICE_EMPTY, SLICE_EMPTY);
         log_text(LOG_INFO, "the configuration was read again", slice_from_cstr(settings_path()));
     } else {
+        metrics_count(METRIC_CONFIGURATION_READS, SLICE_OF("failed"), SLICE_EMPTY, SLICE_EMPTY);
         log_text(LOG_ERROR, "the configuration cannot be used, the old one stays",
                  slice_from_cstr(err.message));
     }
 }
 
 static void look_after(void *upkeep, size_t in_flight) {
-    (void)upkeep;
-    (void)in_flight;
+    const struct run *run = upkeep;
+    metrics_in_hand(in_flight, run->max_in_flight);
     request_log_tick();
+}
+
+/* What this program counts together with the others that have its configuration. */
+static void open_metrics(const struct program *program) {
+    struct err err = ERR_INIT;
+    uint8_t digest[SHA256_LEN];
+    char path[PATH_MAX], hex[17] = "", name[96];
+    const char *config = realpath(settings_path(), path) != NULL ? path : settings_path();
+    if (crypto_sha256(slice_from_cstr(config), digest)) {
+        hex_encode(digest, 8, hex);
+    }
+    (void)snprintf(name, sizeof(name), "%s-%u-%s", program->name, (unsigned)geteuid(), hex);
+    if (!metrics_open(name, &err)) {
+        log_text(LOG_WARN, "the metrics are this process's alone", slice_from_cstr(err.message));
+    }
 }
 
 static bool serve(struct run *run, int listen_fd, struct err *err) {
@@ -121,6 +143,7 @@ static bool serve(struct run *run, int listen_fd, struct err *err) {
         return cgi_serve(program->handle, program->late, run->use_case, ANSWER_DEADLINE_MS, err);
     }
     const struct settings *settings = current_take(run->current);
+    run->max_in_flight = settings->max_in_flight;
     struct fcgi_options options = {
         .listen_fd = listen_fd,
         .max_in_flight = settings->max_in_flight,
@@ -154,9 +177,13 @@ static int run_with(const struct program *program, int listen_fd) {
         err_set(&err, ERR_MEMORY, "out of memory");
         return program_failed(program->name, &err);
     }
+    if (listen_fd >= 0) {
+        open_metrics(program);
+    }
     run.use_case = program->start(run.current, &err);
     bool ok = run.use_case != NULL && serve(&run, listen_fd, &err);
     program->stop(run.use_case);
+    metrics_close();
     current_free(run.current);
     return ok ? EXIT_DONE : program_failed(program->name, &err);
 }

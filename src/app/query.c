@@ -3,6 +3,7 @@
 #include "adapter/crypto.h"
 #include "adapter/json.h"
 #include "app/explain.h"
+#include "app/metrics_page.h"
 #include "app/page.h"
 #include "app/query_parameters.h"
 #include "app/validator.h"
@@ -31,7 +32,7 @@ struct query {
     int64_t look_again_ms;
 };
 
-enum job_kind { JOB_PROBE, JOB_DOCUMENT, JOB_EXPLANATION, JOB_SEARCH, JOB_PANEL };
+enum job_kind { JOB_PROBE, JOB_METRICS, JOB_DOCUMENT, JOB_EXPLANATION, JOB_SEARCH, JOB_PANEL };
 
 /* One request, from the handler to the answer. Owned by whoever works on it: the handler, then the
  * engine. */
@@ -58,6 +59,9 @@ struct job {
     struct store_lookup *lookups; /* of what the search found */
     struct store_health health;   /* JOB_PROBE */
     enum store_result health_result;
+    struct slice *sources; /* JOB_METRICS: all that are configured */
+    struct store_newest *newest;
+    size_t newest_count;
 
     struct http_answer answer;
     struct slice outcome;
@@ -352,6 +356,16 @@ static void explain(struct store *store, struct job *job) {
     store_explanation_free(&explanation);
 }
 
+/* The schema may be that of the release before, which does not know the newest webhooks. */
+static void measure(struct store *store, struct job *job) {
+    struct err err = ERR_INIT;
+    job->health_result = store_newest(store, job->sources, job->settings->source_count, job->newest,
+                                      &job->newest_count, &err);
+    if (job->health_result != STORE_OK) {
+        job->health_result = store_health(store, &job->health, &err);
+    }
+}
+
 static void read_panel(struct store *store, struct job *job) {
     struct err err = ERR_INIT;
     make_ok(job, SLICE_EMPTY);
@@ -371,6 +385,8 @@ static void run_single(struct store *store, struct job **jobs, size_t count) {
             jobs[i]->health_result = store_health(store, &jobs[i]->health, &err);
         } else if (jobs[i]->kind == JOB_EXPLANATION) {
             explain(store, jobs[i]);
+        } else if (jobs[i]->kind == JOB_METRICS) {
+            measure(store, jobs[i]);
         } else if (jobs[i]->kind == JOB_SEARCH) {
             search(store, jobs[i]);
         } else if (jobs[i]->kind == JOB_PANEL) {
@@ -509,11 +525,30 @@ static void finish_probe(struct job *job, enum store_result result) {
     finish(job, SLICE_OF("readyz"));
 }
 
+/* Runs beside the committer when it is late, so it reads nothing of its without being told. */
+static void make_scrape(const struct job *job, struct http_answer *answer, bool asked, bool up) {
+    const struct metrics_page page = {.endpoint = "status",
+                                      .client = job->client,
+                                      .database_asked = asked,
+                                      .database_up = up,
+                                      .newest = job->newest,
+                                      .newest_count = up ? job->newest_count : 0};
+    make_metrics(answer, &page);
+}
+
+static void finish_scrape(struct job *job, bool asked, bool up) {
+    begin_anew(job);
+    make_scrape(job, &job->answer, asked, up);
+    finish(job, SLICE_OF("metrics"));
+}
+
 static void complete(void *context, struct batch_job *batch_job, enum batch_result result) {
     struct job *job = (struct job *)batch_job;
     (void)context;
     if (job->kind == JOB_PROBE) {
         finish_probe(job, result == BATCH_DONE ? job->health_result : STORE_DOWN);
+    } else if (job->kind == JOB_METRICS) {
+        finish_scrape(job, true, result == BATCH_DONE && job->health_result == STORE_OK);
     } else if (result != BATCH_DONE) {
         begin_anew(job);
         finish_problem(job, 503, SLICE_OF("the database cannot be asked; try again"),
@@ -526,7 +561,12 @@ static void complete(void *context, struct batch_job *batch_job, enum batch_resu
 void query_late(void *context, struct exchange *exchange, struct http_answer *answer) {
     const struct job *job = exchange->user;
     (void)context;
-    respond_late(answer, &job->head, &job->record, job->kind == JOB_PROBE);
+    if (job->kind == JOB_METRICS) {
+        make_scrape(job, answer, true, false);
+    } else {
+        make_late(answer, job->kind == JOB_PROBE);
+    }
+    respond_late(answer, &job->head, &job->record);
 }
 
 /* ---- the request ---- */
@@ -567,7 +607,12 @@ static void finish_bad_parameter(struct job *job, struct slice wrong) {
 static void park(struct job *job, size_t weight) {
     job->batch.bytes = sizeof(*job) + weight;
     job->exchange->user = job;
-    if (!batch_submit(job->query->batch, &job->batch)) {
+    if (batch_submit(job->query->batch, &job->batch)) {
+        return;
+    }
+    if (job->kind == JOB_METRICS) {
+        finish_scrape(job, false, false);
+    } else {
         finish_problem(job, 503, SLICE_OF("too many requests in hand; try again"),
                        SLICE_OF("queue_full"));
     }
@@ -737,10 +782,33 @@ static void finish_unauthorized(struct job *job) {
     finish_problem(job, 401, SLICE_EMPTY, SLICE_OF("token"));
 }
 
+static void take_scrape(struct job *job) {
+    const struct settings *settings = job->settings;
+    if (!responder_may_measure(&job->head, settings, job->client)) {
+        finish_unauthorized(job);
+        return;
+    }
+    job->kind = JOB_METRICS;
+    job->sources = arena_array(job->arena, settings->source_count + 1, sizeof(*job->sources));
+    job->newest = arena_array(job->arena, settings->source_count + 1, sizeof(*job->newest));
+    if (job->exchange->overloaded || job->sources == NULL || job->newest == NULL) {
+        finish_scrape(job, false, false);
+        return;
+    }
+    for (size_t i = 0; i < settings->source_count; i++) {
+        job->sources[i] = settings->sources[i].name;
+    }
+    park(job, 0);
+}
+
 static void take_probe(struct job *job, enum probe probe) {
     if (probe == PROBE_LIVEZ) {
         make_livez(&job->answer);
         finish(job, SLICE_OF("livez"));
+        return;
+    }
+    if (probe == PROBE_METRICS) {
+        take_scrape(job);
         return;
     }
     job->kind = JOB_PROBE;

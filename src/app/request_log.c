@@ -2,7 +2,9 @@
 
 #include "base/sampler.h"
 #include "base/timestamp.h"
+#include "engine/metrics.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum kind { ANSWERED, REFUSED, FAILED, KINDS };
@@ -44,8 +46,27 @@ static uint64_t who_is(const struct address *address) {
     return hash ^ hash >> 32;
 }
 
+static void count(int status, int64_t took_us, const struct request_record *record) {
+    char text[16];
+    (void)snprintf(text, sizeof(text), "%d", status);
+    metrics_count(METRIC_REQUESTS, slice_from_cstr(text), SLICE_EMPTY, SLICE_EMPTY);
+    metrics_observe(METRIC_REQUEST_SECONDS, took_us);
+    if (status >= 400) {
+        struct slice why = record->reason.len > 0    ? record->reason
+                           : record->outcome.len > 0 ? record->outcome
+                                                     : SLICE_OF("other");
+        metrics_count(METRIC_REFUSALS, record->source, why, SLICE_EMPTY);
+    } else if (record->is_delivery) {
+        metrics_count(METRIC_DELIVERIES, record->source,
+                      record->event_known ? record->event_type : SLICE_OF("other"),
+                      record->outcome);
+    }
+}
+
 void request_log(int status, const struct request_head *head, const struct request_record *record) {
     struct log_line line;
+    int64_t took_us = monotonic_us() - head->began_us;
+    count(status, took_us, record);
     if (!(status < 400 ? admits(ANSWERED, 0) : admits(REFUSED, who_is(&head->address)))) {
         return;
     }
@@ -59,7 +80,7 @@ void request_log(int status, const struct request_head *head, const struct reque
     log_int(&line, "status", status);
     log_int(&line, "bytes", record->bytes);
     log_int(&line, "changes", record->changes);
-    log_int(&line, "ms", monotonic_ms() - head->began_ms);
+    log_int(&line, "ms", took_us / 1000);
     log_str(&line, "reason", record->reason);
     log_str(&line, "client_name", record->client_name);
     log_end(&line);

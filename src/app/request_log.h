@@ -20,17 +20,20 @@ struct request_head {
     struct address address;
     bool https;
     int64_t received_at; /* microseconds */
-    int64_t began_ms;    /* monotonic */
+    int64_t began_us;    /* monotonic */
 };
 
 /* What one request left for the log (contract section 9). Empty slices are shown as "-". */
 struct request_record {
     struct slice source, provider, event_type, outcome, reason;
     struct slice client_name; /* whose token it showed */
-    int64_t bytes;            /* of the body */
-    int64_t changes;          /* rows it speaks of */
+    bool is_delivery,
+        event_known; /* an answer about a webhook that counts as one, of a known type */
+    int64_t bytes;   /* of the body */
+    int64_t changes; /* rows it speaks of */
 };
 
+/* Counts the request in the metrics too. */
 void request_log(int status, const struct request_head *head, const struct request_record *record);
 /* A failure that requests meet, as often as they come. */
 void request_log_failure(const char *message, struct slice sqlstate, struct slice reason);

@@ -31,7 +31,7 @@ void request_head_read(struct request_head *head, const struct exchange *exchang
     uint8_t id[16] = {0};
     struct address peer = {.is_set = false};
     struct slice remote = http_param(&exchange->params, "REMOTE_ADDR");
-    *head = (struct request_head){.received_at = timestamp_now(), .began_ms = monotonic_ms()};
+    *head = (struct request_head){.received_at = timestamp_now(), .began_us = monotonic_us()};
     /* Without randomness the id is all zeros: it identifies nothing, but nothing depends on it
      * either. */
     bool drawn = crypto_random(id, sizeof(id));
@@ -66,6 +66,12 @@ bool responder_client(const struct exchange *exchange, const struct request_head
     return ok;
 }
 
+bool responder_may_measure(const struct request_head *head, const struct settings *settings,
+                           const struct client *client) {
+    return client != NULL ||
+           address_in(&head->address, settings->metrics_allow, settings->metrics_allow_count);
+}
+
 /* ---- the answer ---- */
 
 void respond(struct exchange *exchange, struct http_answer *answer, const struct request_head *head,
@@ -85,16 +91,20 @@ void respond(struct exchange *exchange, struct http_answer *answer, const struct
 
 bool request_is_refused(const struct exchange *exchange) {
     struct request_path path = request_path_read(&exchange->params);
-    return exchange->overloaded && probe_of(&path) != PROBE_LIVEZ;
+    enum probe probe = exchange->overloaded ? probe_of(&path) : PROBE_LIVEZ;
+    return probe != PROBE_LIVEZ && probe != PROBE_METRICS;
+}
+
+void make_late(struct http_answer *answer, bool is_readyz) {
+    make_problem(answer, 503,
+                 is_readyz ? SLICE_OF("database") : SLICE_OF("not done in time; try again"));
 }
 
 void respond_late(struct http_answer *answer, const struct request_head *head,
-                  const struct request_record *record, bool is_readyz) {
+                  const struct request_record *record) {
     struct request_record late = *record;
     late.outcome = SLICE_EMPTY;
     late.reason = SLICE_OF("deadline");
-    make_problem(answer, 503,
-                 is_readyz ? SLICE_OF("database") : SLICE_OF("not done in time; try again"));
     http_answer_field(answer, "X-Request-Id", slice_from_cstr(head->id));
     request_log(http_answer_status(answer), head, &late);
 }
@@ -148,6 +158,9 @@ enum probe probe_of(const struct request_path *path) {
     }
     if (slice_eq(last, SLICE_OF("livez"))) {
         return PROBE_LIVEZ;
+    }
+    if (slice_eq(last, SLICE_OF("metrics"))) {
+        return PROBE_METRICS;
     }
     return slice_eq(last, SLICE_OF("readyz")) ? PROBE_READYZ : PROBE_NONE;
 }

@@ -24,11 +24,14 @@ void request_head_read(struct request_head *head, const struct exchange *exchang
  * for it already. Takes ANSWER. */
 void respond(struct exchange *exchange, struct http_answer *answer, const struct request_head *head,
              const struct request_record *record);
-/* The same for the callback of a late request: fills ANSWER with 503 and writes the log line. A
- * late readyz names the database. */
+/* For the callback of a late request: makes ANSWER a 503, where it is one; a late readyz names the
+ * database. */
+void make_late(struct http_answer *answer, bool is_readyz);
+/* Likewise: adds X-Request-Id to the ANSWER that the transport sends, and writes the log line. */
 void respond_late(struct http_answer *answer, const struct request_head *head,
-                  const struct request_record *record, bool is_readyz);
-/* Too many requests are in hand for this one; livez is always answered, for it asks nobody. */
+                  const struct request_record *record);
+/* Too many requests are in hand for this one. Not for livez, which asks nobody, nor for /metrics,
+ * which tells why. */
 bool request_is_refused(const struct exchange *exchange);
 /* Answers 503 at once, without a look at the request. */
 void respond_overloaded(struct exchange *exchange, const struct request_head *head,
@@ -53,7 +56,7 @@ void log_store_failure(enum store_result result, const struct err *err);
  * memory. */
 MUST_CHECK struct spool *responder_spool(const struct settings *settings);
 
-enum probe { PROBE_NONE, PROBE_LIVEZ, PROBE_READYZ };
+enum probe { PROBE_NONE, PROBE_LIVEZ, PROBE_READYZ, PROBE_METRICS };
 /* Which probe the path is. */
 enum probe probe_of(const struct request_path *path);
 /* The answer to livez. */
@@ -67,5 +70,8 @@ void make_readyz(struct http_answer *answer, enum store_result result,
  * *CLIENT is NULL when it is none. False when that cannot be told, without memory. */
 MUST_CHECK bool responder_client(const struct exchange *exchange, const struct request_head *head,
                                  const struct settings *settings, const struct client **client);
+/* Whether the request may read /metrics: by a client's token (or NULL), or by its address. */
+bool responder_may_measure(const struct request_head *head, const struct settings *settings,
+                           const struct client *client);
 
 #endif

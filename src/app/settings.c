@@ -846,6 +846,23 @@ static bool load_dsns(const struct loader *l, enum settings_part part) {
            (!status || load_dsn(l, "status_dsn", l->config->status_dsn, &settings->status_dsn));
 }
 
+/* Both are checked, whatever the program; its own is kept. */
+static bool load_metrics_allow(const struct loader *l, enum settings_part part) {
+    static const struct place webhook = {.section = "webhook"}, status = {.section = "status"};
+    struct settings *settings = &l->out->settings;
+    struct address_range *ranges[2];
+    size_t counts[2], own = part == PART_STATUS ? 1 : 0;
+    if (!load_ranges(l, &webhook, "metrics_allow", &l->config->webhook.metrics_allow, &ranges[0],
+                     &counts[0]) ||
+        !load_ranges(l, &status, "metrics_allow", &l->config->status.metrics_allow, &ranges[1],
+                     &counts[1])) {
+        return false;
+    }
+    settings->metrics_allow = ranges[own];
+    settings->metrics_allow_count = counts[own];
+    return true;
+}
+
 static bool load_programs(const struct loader *l, enum settings_part part) {
     static const struct place at = {.section = "webhook"};
     struct settings *settings = &l->out->settings;
@@ -869,7 +886,8 @@ static bool load_programs(const struct loader *l, enum settings_part part) {
     return (config->webhook.spool == NULL ||
             keep_path(l, config->webhook.spool, &settings->spool)) &&
            load_ranges(l, &at, "trusted_proxies", &config->webhook.trusted_proxies,
-                       &settings->trusted_proxies, &settings->trusted_proxy_count);
+                       &settings->trusted_proxies, &settings->trusted_proxy_count) &&
+           load_metrics_allow(l, part);
 }
 
 const char *settings_path(void) {

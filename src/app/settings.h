@@ -54,6 +54,8 @@ struct settings {
     size_t spool_max;
     struct address_range *trusted_proxies;
     size_t trusted_proxy_count;
+    struct address_range *metrics_allow; /* of the program's own part */
+    size_t metrics_allow_count;
     /* In the order of the file. The values in their policies are loaded for PART_WEBHOOK,
      * PART_CHECK and PART_VERIFY only; without them a policy passes nobody. */
     struct source *sources;

@@ -218,9 +218,13 @@ int64_t timestamp_now(void) {
     return now.tv_sec * TIMESTAMP_SECOND + now.tv_nsec / 1000;
 }
 
-int64_t monotonic_ms(void) {
+int64_t monotonic_us(void) {
     struct timespec now;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+int64_t monotonic_ms(void) {
+    return monotonic_us() / 1000;
 }

@@ -38,5 +38,6 @@ void timestamp_format(int64_t at, char text[TIMESTAMP_TEXT]);
 int64_t timestamp_now(void);
 /* A clock that only goes forward, in milliseconds, for deadlines. */
 int64_t monotonic_ms(void);
+int64_t monotonic_us(void);
 
 #endif

@@ -117,6 +117,7 @@ enum reading {
 struct changes {
     /* Filled as far as known, also when quarantined. */
     struct slice event_type;
+    bool event_known;      /* the type is one that this release knows */
     struct slice event_id; /* empty: the sender gives none */
     bool live_known, live;
     /* For READING_QUARANTINED: the JSON path and what is wrong with it, never a value of the

@@ -163,8 +163,10 @@ const struct event_kind *event_required(struct reader *r, const char *path,
     struct slice name = id_required(r, &r->doc, path);
     r->changes->event_type = name;
     for (size_t i = 0; i < count; i++) {
-        if (slice_eq(events[i].name, name))
+        if (slice_eq(events[i].name, name)) {
+            r->changes->event_known = true;
             return &events[i];
+        }
     }
     reader_fail(r, &r->doc, path, "unknown event");
     return NULL;

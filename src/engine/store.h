@@ -15,7 +15,7 @@
 struct store;
 
 /* The migrations this release knows: the number of the last file in schema/. */
-#define STORE_SCHEMA 13
+#define STORE_SCHEMA 14
 
 enum store_result {
     STORE_OK,
@@ -154,6 +154,17 @@ bool store_panel_named(struct slice name, size_t *number);
 /* Appends the text to JSON. */
 MUST_CHECK enum store_result store_read_panel(struct store *store, const struct store_panel *panel,
                                               struct strbuf *json, struct err *err);
+
+/* How long a source has been silent. */
+struct store_newest {
+    struct slice source;
+    int64_t age_ms; /* since its newest stored webhook was received */
+};
+/* Of the COUNT SOURCES those that have sent anything, into NEWEST, which has room for COUNT; their
+ * slices are those of SOURCES. */
+MUST_CHECK enum store_result store_newest(struct store *store, const struct slice *sources,
+                                          size_t count, struct store_newest *newest,
+                                          size_t *newest_count, struct err *err);
 
 /* ---- health ---- */
 

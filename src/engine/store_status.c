@@ -399,3 +399,49 @@ enum store_result store_read_panel(struct store *store, const struct store_panel
     struct read_panel read = {panel, json};
     return store_run(store, run_read_panel, &read, err);
 }
+
+/* ---- the newest webhooks ---- */
+
+struct newest_question {
+    const struct slice *sources;
+    size_t count;
+    struct store_newest *newest;
+    size_t *newest_count;
+};
+
+static void take_newest(const struct pg_result *result, const struct newest_question *question) {
+    size_t found = 0;
+    for (size_t i = 0; i < question->count; i++) {
+        for (size_t row = 0; row < pg_row_count(result); row++) {
+            if (slice_eq(pg_bytes(result, row, 0), question->sources[i])) {
+                question->newest[found++] =
+                    (struct store_newest){question->sources[i], pg_integer(result, row, 1)};
+                break;
+            }
+        }
+    }
+    *question->newest_count = found;
+}
+
+static bool ask_newest(struct store *store, void *context, int64_t deadline_ms, struct err *err) {
+    static const char sql[] = "SELECT source, age_ms FROM waybill_data.newest_deliveries($1)";
+    const struct newest_question *question = context;
+    struct pg_params params;
+    struct pg_result *result = NULL;
+    pg_params_init(&params, (size_t)1 << 20);
+    pg_add_text_array(&params, question->sources, question->count);
+    bool ok = pg_query(store->pg, sql, &params, deadline_ms, &result, err);
+    pg_params_free(&params);
+    if (ok) {
+        take_newest(result, question);
+    }
+    pg_result_clear(result);
+    return ok;
+}
+
+enum store_result store_newest(struct store *store, const struct slice *sources, size_t count,
+                               struct store_newest *newest, size_t *newest_count, struct err *err) {
+    struct newest_question question = {sources, count, newest, newest_count};
+    *newest_count = 0;
+    return store_run(store, ask_newest, &question, err);
+}

@@ -32,7 +32,7 @@ VARIANTS = {
     "without boxes_by_delivery": "DROP INDEX waybill_data.boxes_by_delivery",
     "that one as a BRIN":
         "DROP INDEX waybill_data.boxes_by_delivery; CREATE INDEX ON waybill_data.boxes USING brin (delivered_at) WITH (autosummarize = on)",
-    "B-tree deliveries (source, received_at)": "CREATE INDEX ON waybill_data.deliveries (source, received_at)",
+    "without deliveries_by_source": "DROP INDEX waybill_data.deliveries_by_source",
     "B-tree tracking_events (occurred_at)": "CREATE INDEX ON waybill_data.tracking_events (occurred_at)",
     "B-tree orders (order_id)": "CREATE INDEX ON waybill_data.orders (order_id)",
     "BRIN orders (updated_at)": "CREATE INDEX ON waybill_data.orders USING brin (updated_at) WITH (autosummarize = on)",

@@ -96,7 +96,7 @@ def test_a_role_reads_its_views_and_writes_nothing(catalog: psycopg.Connection[A
 
 # What status.fcgi calls.
 STATUS_FUNCTIONS = (
-    "explain_order", "feed_state", "find_changes", "find_orders", "order_versions", "panel_deliveries", "panel_gaps", "panel_problems", "panel_silent",
+    "explain_order", "feed_state", "find_changes", "find_orders", "newest_deliveries", "order_versions", "panel_deliveries", "panel_gaps", "panel_problems", "panel_silent",
     "panel_sources", "read_orders", "search_orders", "walk_changes", "walk_orders",
 )
 # What must never be within reach of the role that only reads for the status endpoint.

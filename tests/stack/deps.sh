@@ -49,6 +49,7 @@ python3-pytest      python  pytest
 python3-jsonschema  python  jsonschema
 python3-psycopg     python  psycopg
 python3-pytest-xdist  python  xdist
+prometheus          program promtool
 slowhttptest        program slowhttptest
 strace              program strace
 systemd             program systemd-analyze
@@ -159,6 +160,7 @@ keep_services_disabled() {
         case $package in
         lighttpd) systemctl disable --quiet lighttpd.service || true ;;
         nginx-light) systemctl disable --quiet nginx.service || true ;;
+        prometheus) systemctl disable --quiet prometheus.service || true ;;
         esac
     done
 }
