@@ -208,7 +208,7 @@ browser: all ## the console in headless Chromium; its pictures go to docs/consol
 reporting-doc: all ## write the list of views in docs/reporting.md anew, from the comments of the schema
 	@REPORTING_UPDATE=1 $(PYTEST) tests/e2e/test_reporting.py -q -k list_of_views
 
-examples: $(BUILD)/waybill ## are the configuration examples good?
+examples: $(BUILD)/waybill man ## are the configuration examples good?
 	@BUILD='$(BUILD)' tests/check_examples.sh
 hardening: $(PROGRAMS) ## are the programs built as hard as they should be?
 	@tests/check_elf.sh $^
@@ -294,16 +294,35 @@ BIN = $(DESTDIR)$(prefix)/bin
 SHARE = $(DESTDIR)$(prefix)/share/waybill
 EXAMPLES = $(sort $(wildcard apache-conf/*.* apache-conf/*/*.*))
 
+# The manual pages, with what the program itself knows: its commands and the options of its configuration.
+MAN_PAGES := $(BUILD)/man/waybill.1 $(BUILD)/man/waybill.conf.5 man/webhook.fcgi.8 man/status.fcgi.8
+MAN = $(DESTDIR)$(prefix)/share/man
+COMPLETIONS = $(DESTDIR)$(prefix)/share/bash-completion/completions
+.PHONY: man
+man: $(MAN_PAGES) ## the manual pages
+$(BUILD)/man/waybill.1: man/waybill.1.in $(BUILD)/waybill
+	@mkdir -p $(@D)
+	@$(BUILD)/waybill help --mdoc | sed 's/…/.../g' | sed -e '/^@COMMANDS@$$/{r /dev/stdin' -e 'd}' $< > $@
+$(BUILD)/man/waybill.conf.5: man/waybill.conf.5.in $(BUILD)/waybill
+	@mkdir -p $(@D)
+	@$(BUILD)/waybill check --reference | awk -F '\t' '{ gsub(/\\/, "\\e"); \
+	  printf ".It Ic %s : Va %s ( %s )\n%s.\n", $$1, $$2, $$3, $$7; if ($$4 != "-") printf "Default: %s.\n", $$4 }' | \
+	  sed -e '/^@OPTIONS@$$/{r /dev/stdin' -e 'd}' $< > $@
+
 .PHONY: install uninstall
-install: all ## programs, schema and configuration examples to $(DESTDIR)$(prefix)
+install: all man ## programs, schema and configuration examples to $(DESTDIR)$(prefix)
 	install -d '$(LIBEXEC)' '$(BIN)' '$(SHARE)/schema'
 	install -m 0755 $(CGIBIN)/webhook.fcgi $(CGIBIN)/status.fcgi '$(LIBEXEC)'
 	install -m 0755 $(BUILD)/waybill '$(BIN)'
 	install -m 0644 $(MIGRATIONS) '$(SHARE)/schema'
+	for f in $(MAN_PAGES); do install -D -m 0644 "$$f" '$(MAN)'/man"$${f##*.}"/"$${f##*/}" || exit 1; done
+	install -d '$(COMPLETIONS)'
+	$(BUILD)/waybill completion > '$(COMPLETIONS)/waybill'
 	for f in $(EXAMPLES); do install -D -m 0644 /dev/null '$(SHARE)'/"$$f" && \
 		sed 's|/usr/local/|$(prefix)/|g' "$$f" > '$(SHARE)'/"$$f" || exit 1; done
 uninstall: ## remove what install put there
-	rm -f '$(BIN)/waybill'
+	rm -f '$(BIN)/waybill' '$(COMPLETIONS)/waybill'
+	for f in $(MAN_PAGES); do rm -f '$(MAN)'/man"$${f##*.}"/"$${f##*/}"; done
 	rm -rf '$(LIBEXEC)' '$(SHARE)'
 
 .PHONY: help

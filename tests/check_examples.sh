@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Are the examples of apache-conf/ good? Each is read by the program that it is for; the configuration sample by `waybill check`.
+# Are the examples of apache-conf/ and the manual pages good? Each is read by the program that it is for; the configuration sample by `waybill check`.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -82,6 +82,15 @@ check_units() {
     done
 }
 
+# groff complains and succeeds all the same.
+check_manual() {
+    local page
+    for page in "${BUILD:-build}"/man/* man/*.8; do
+        quietly "$page" sh -c 'groff -mdoc -Tutf8 -ww -z "$1" 2>&1 | { ! grep .; }' sh "$page"
+    done
+}
+
+check_manual
 check_sample
 check_nginx
 check_lighttpd

@@ -1,6 +1,7 @@
 /* waybill check: is the configuration good? */
 #include "cli/command.h"
 
+#include "adapter/config.h"
 #include "app/program.h"
 #include "app/settings.h"
 
@@ -8,7 +9,13 @@
 
 static int run_check(const struct invocation *invocation) {
     struct err err = ERR_INIT;
-    (void)invocation;
+    if (option_given(invocation, "reference")) {
+        struct strbuf text = STRBUF_INIT((size_t)1 << 20);
+        config_reference(&text);
+        printf("%.*s", SLICE_ARGS(strbuf_slice(&text)));
+        strbuf_free(&text);
+        return EXIT_DONE;
+    }
     struct settings *settings = settings_load(settings_path(), PART_CHECK, &err);
     if (settings == NULL) {
         return command_failed(&err);
@@ -25,6 +32,8 @@ const struct command check_command = {
     .details =
         "The file is $WAYBILL_CONFIG, else /etc/waybill/waybill.conf. The first flaw is told "
         "with file, line and option, and never a value.",
+    .options = {{"reference", NULL,
+                 "list all options instead: section, name, type, default, least, most, meaning"}},
     .examples = {"sudo -u waybill waybill check", "WAYBILL_CONFIG=./new.conf waybill check"},
     .run = run_check,
 };

@@ -26,6 +26,7 @@ extern const struct command
     purge_command,
     prune_command,
     simulate_command,
+    completion_command,
     help_command;
 
 const struct command *const command_table[] = {
@@ -45,6 +46,7 @@ const struct command *const command_table[] = {
     &purge_command,
     &prune_command,
     &simulate_command,
+    &completion_command,
     &help_command,
 };
 /* clang-format on */

@@ -104,3 +104,14 @@ def test_without_the_row_nothing_is_done(stack: Stack) -> None:
 def test_no_secret_is_in_the_rows(stack: Stack) -> None:
     rows = stack.audit("SELECT to_jsonb(a)::text AS text FROM waybill_audit.actions a")
     assert not [row for row in rows if "password" in row["text"] or any(secret in row["text"] for secret in client.SECRETS)]
+
+
+def test_the_completion_knows_every_command_and_option() -> None:
+    script = waybill_here("completion").stdout
+    for command in COMMANDS:
+        options = set(re.findall(r"^  (--[a-z-]+)", waybill_here("help", command).stdout, re.MULTILINE))
+        ask = f"{script}\nCOMP_WORDS=(waybill {command} --) COMP_CWORD=2; _waybill; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+        completed = subprocess.run(["bash", "-c", ask], capture_output=True, text=True, timeout=60, check=True).stdout.split()
+        assert set(completed) == options, command
+    ask = f"{script}\nCOMP_WORDS=(waybill re) COMP_CWORD=1; _waybill; echo \"${{COMPREPLY[@]}}\""
+    assert subprocess.run(["bash", "-c", ask], capture_output=True, text=True, timeout=60, check=True).stdout.split() == ["replay", "rebuild"]
