@@ -43,7 +43,7 @@
   function facts(rows) {
     const list = el("dl");
     for (const [name, value] of rows) {
-      if (value !== null && value !== undefined && value !== "") {
+      if (value !== null && value !== undefined && value !== "" && value !== false) {
         list.append(el("dt", null, name), el("dd", null, value));
       }
     }
