@@ -38,7 +38,7 @@ CLI_SOURCES := $(sort $(wildcard src/cli/*.c))
 UNIT_SOURCES := $(sort $(wildcard tests/unit/test_*.c))
 LIVES := $(sort $(wildcard src/cli/lives/*.life))
 MIGRATIONS := $(sort $(wildcard schema/*.sql))
-PAGES := $(sort $(wildcard src/app/pages/*))
+PAGES := $(sort $(wildcard src/app/pages/*)) docs/openapi.json
 FORMATTED = $(sort $(shell find src cgi-bin tests -name '*.[ch]'))
 
 # One fuzz target for each tests/fuzz/fuzz_<target>.c; fuzz_provider.c makes one for each provider.

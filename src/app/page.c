@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Made by the Makefile from src/app/pages/: up to the first without a name. */
+/* Made by the Makefile from src/app/pages/ and docs/openapi.json: up to the first without a name.
+ */
 struct file {
     const char *name;
     const char *text;
@@ -16,7 +17,7 @@ struct file {
 extern const struct file page_table[];
 
 struct pages {
-    struct page console;
+    struct page console, openapi;
 };
 
 static struct slice file_named(struct slice name) {
@@ -92,9 +93,18 @@ static bool make_console(struct page *page) {
     return file.len > 0 && add_filled(page, file) && seal(page);
 }
 
+static bool make_openapi(struct page *page) {
+    struct slice file = file_named(SLICE_OF("openapi.json"));
+    page->content_type = "application/json";
+    strbuf_init(&page->body, 1 << 20);
+    strbuf_init(&page->policy, 1);
+    strbuf_add_slice(&page->body, file);
+    return file.len > 0 && seal(page);
+}
+
 struct pages *pages_new(struct err *err) {
     struct pages *pages = calloc(1, sizeof(*pages));
-    if (pages == NULL || !make_console(&pages->console)) {
+    if (pages == NULL || !make_console(&pages->console) || !make_openapi(&pages->openapi)) {
         pages_free(pages);
         err_set(err, ERR_MEMORY, "cannot make the pages ready");
         return NULL;
@@ -106,12 +116,17 @@ void pages_free(struct pages *pages) {
     if (pages != NULL) {
         strbuf_free(&pages->console.body);
         strbuf_free(&pages->console.policy);
+        strbuf_free(&pages->openapi.body);
+        strbuf_free(&pages->openapi.policy);
         free(pages);
     }
 }
 
 const struct page *pages_find(const struct pages *pages, struct slice name) {
-    return slice_eq(name, SLICE_OF("console")) ? &pages->console : NULL;
+    if (slice_eq(name, SLICE_OF("console"))) {
+        return &pages->console;
+    }
+    return slice_eq(name, SLICE_OF("openapi.json")) ? &pages->openapi : NULL;
 }
 
 void page_answer(const struct page *page, struct slice if_none_match, struct http_answer *answer) {

@@ -834,10 +834,14 @@ static bool find_in_path(const struct request_path *path, struct slice name, str
 
 /* NULL: the path is no page. */
 static const struct page *find_page(const struct query *query, const struct request_path *path) {
+    static const struct slice names[] = {SLICE("/console"), SLICE("/openapi.json")};
     struct slice below;
-    return find_in_path(path, SLICE_OF("/console"), &below) && below.len == 0
-               ? pages_find(query->pages, SLICE_OF("console"))
-               : NULL;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (find_in_path(path, names[i], &below) && below.len == 0) {
+            return pages_find(query->pages, slice_from(names[i], 1));
+        }
+    }
+    return NULL;
 }
 
 /* /orders, /orders/{source}/{id} with *BELOW what stands behind /orders/, /changes, or

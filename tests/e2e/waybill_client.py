@@ -18,6 +18,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, Callable, Iterable, Mapping
 from urllib.parse import quote, urlencode
 
+from described import check_described
 from http_plain import Answer, Site, request
 
 Json = dict[str, Any]
@@ -185,7 +186,9 @@ class StatusClient:
         target = self.mount + path + ("?" + urlencode(pairs) if pairs else "")
         authorization = {"Authorization": f"Bearer {self.token}"} if self.token is not None else {}
         body = None if method in ("GET", "HEAD") else b""
-        return check_answer(request(self.site, method, target, authorization | dict(headers or {}), body))
+        answer = check_answer(request(self.site, method, target, authorization | dict(headers or {}), body))
+        check_described(method, target, self.mount, answer)
+        return answer
 
     def json(self, path: str, query: Query = ()) -> Json:
         answer = self.get(path, query)

@@ -22,6 +22,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 import waybill_client as client
+from described import check_described
 from http_plain import Answer, Site, request
 from waiting import wait_until
 
@@ -344,7 +345,11 @@ class Stack:
 
     def health(self, name: str, page: str, headers: dict[str, str] | None = None) -> Answer:
         mount = {"webhook": "/webhooks", "status": "/status"}[name]
-        return request(self.site, "GET", f"{mount}/{page}", headers or {})
+        answer = request(self.site, "GET", f"{mount}/{page}", headers or {})
+        # Of a responder that is not there the web server answers.
+        if name == "status" and answer.header("X-Request-Id"):
+            check_described("GET", f"{mount}/{page}", mount, answer)
+        return answer
 
     # ---- logs ----
 

@@ -48,6 +48,7 @@ python3             program python3
 python3-pytest      python  pytest
 python3-jsonschema  python  jsonschema
 python3-psycopg     python  psycopg
+php-cli             program php
 python3-pytest-xdist  python  xdist
 prometheus          program promtool
 slowhttptest        program slowhttptest
