@@ -49,6 +49,7 @@ python3-pytest      python  pytest
 python3-jsonschema  python  jsonschema
 python3-psycopg     python  psycopg
 php-cli             program php
+nodejs              program node
 python3-pytest-xdist  python  xdist
 prometheus          program promtool
 slowhttptest        program slowhttptest
@@ -58,7 +59,6 @@ valgrind            program valgrind
 '
 BROWSER_PACKAGES='
 chromium            program chromium
-nodejs              program node
 npm                 program npm
 '
 FUZZ_PACKAGES='
