@@ -7,10 +7,11 @@ import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import tempfile
 import time
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from random import Random
 from typing import Callable, ContextManager, Iterator
@@ -64,10 +65,14 @@ def family(pid: int) -> list[int]:
     return found
 
 
-def kill(pids: list[int]) -> None:
+def signal_all(pids: list[int], number: signal.Signals) -> None:
     for pid in pids:
         with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, number)
+
+
+def kill(pids: list[int]) -> None:
+    signal_all(pids, signal.SIGKILL)
     wait_until(lambda: (collect(), not any(is_alive(pid) for pid in pids))[1], f"{pids} are gone")
 
 
@@ -232,7 +237,12 @@ class Machine:
         self._name_clusters(port)
 
     def _promote(self, folder: Path, port: int) -> None:
+        """The standby falls behind first: what only the primary has is lost with it."""
+        standby = family(int((folder / "postmaster.pid").read_text().split()[0]))
+        signal_all(standby, signal.SIGSTOP)
+        time.sleep(self.random.uniform(0, 1))
         kill(family(self.stack.pid("postgres")))
+        signal_all(standby, signal.SIGCONT)
         time.sleep(self.random.uniform(0, 1))
         self._pg_ctl(folder, "promote")
         self._use_node(port)
@@ -393,8 +403,12 @@ class Machine:
     # ---- the spool ----
 
     def damage_spool(self) -> str:
-        """Of a responder that is not running. Gives the log's words for it."""
+        """Of a responder that is not running. Gives what was done."""
         file = self.stack.var / "spool" / "events.sqlite3"
+        # Else all of it may be in the -wal, and whatever is done to the file costs no event.
+        if self.random.random() < 0.7:
+            with closing(sqlite3.connect(file)) as spool:
+                spool.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         size = file.stat().st_size
         with open(file, "r+b") as content:
             how = self.random.choice(("garbage", "garbage somewhere", "cut short", "emptied"))

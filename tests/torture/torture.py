@@ -39,7 +39,8 @@ MOMENT_SECONDS = (0.1, 0.8)
 FAULTS_BETWEEN_EMPTYINGS = 5
 # Of what was refused, this share is sent again; the rest must be there or not, but whole.
 SENT_AGAIN = 0.5
-AUDIT_EVENTS = 40
+# Enough for rows of every kind.
+AUDIT_EVENTS = 100
 
 
 def say(text: str) -> None:
@@ -225,10 +226,10 @@ def main() -> None:
         torture.run(faults, seconds)
         torture.machine.stop()
     except BaseException:
-        # Its folders go away with it.
-        for name in ("webhook", "postgres"):
-            say(f"---- the end of {name}.log\n{stacks[0].log_end(name)}")
         if torture:
+            # Its folders go away with it.
+            for name in ("webhook", "postgres"):
+                say(f"---- the end of {name}.log\n{stacks[0].log_end(name)}")
             torture.machine.stop()
         raise
     finally:

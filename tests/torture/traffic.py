@@ -43,10 +43,10 @@ class Item:
         return set(self.outcomes) == {"spooled"}
 
 
-def story(random: Random) -> list[Item]:
-    """All events of one order, in random order."""
-    make = random.choice((_crossborderly, _crowdsender, _shipup, _swiftpod))
-    items = [Item(Event(source, wb.encode(event))) for source, event in make(random)]
+def story(number: int, random: Random) -> list[Item]:
+    """All events of one order, in random order. The senders take turns."""
+    makers = (_crossborderly, _crowdsender, _shipup, _swiftpod)
+    items = [Item(Event(source, wb.encode(event))) for source, event in makers[number % len(makers)](random)]
     random.shuffle(items)
     return items
 
@@ -117,6 +117,7 @@ class Traffic(Sequence[bytes]):
         self._post = Post(stack)
         self._random = random
         self._stories: list[list[Item]] = []
+        self._told = 0
         self._sent: list[tuple[Item, bytes]] = []
         self.items: list[Item] = []
 
@@ -142,7 +143,8 @@ class Traffic(Sequence[bytes]):
 
     def _next_of_a_story(self) -> Item:
         while len(self._stories) < STORIES:
-            self._stories.append(story(self._random))
+            self._stories.append(story(self._told, self._random))
+            self._told += 1
         chosen = self._random.choice(self._stories)
         item = chosen.pop()
         if not chosen:
