@@ -27,7 +27,7 @@ import report
 import runtimes
 from common import CHECKOUT, BenchError, CountError, run, run_program, say
 from load import Load, pgbench, wrk
-from stack import Database, Log, Services
+from stack import Answers, Database, Services
 
 CONNECTIONS, MANY_CONNECTIONS = 64, 256
 PGBENCH_CLIENTS = (8, 16, 32)
@@ -129,12 +129,12 @@ class Bench:
                 last, since = now, time.monotonic()
         return last
 
-    def compare(self, what: str, load: Load, connections: int, done: int, logged: int | None) -> None:
-        """DONE events were stored (or answers logged). The load generator leaves without reading its last answers, at most one a connection."""
+    def compare(self, what: str, load: Load, connections: int, done: int, counted: int | None) -> None:
+        """DONE events were stored (or answers counted). The load generator leaves without reading its last answers, at most one a connection."""
         if not load.good <= done <= load.good + connections:
             raise CountError(f"{what}: {load.good} answers with 200 reached the load generator, {done} deliveries are stored")
-        if logged is not None and logged != done:
-            raise CountError(f"{what}: {logged} answers with 200 in the log, {done} deliveries stored")
+        if counted is not None and counted != done:
+            raise CountError(f"{what}: the responder has given {counted} answers with 200, {done} deliveries stored")
 
     def ingest(self, key: str, service: str, port: int, connections: int, database: Database, events: Path, warm_up: Path,
                meanwhile: AbstractContextManager[None] = nullcontext()) -> None:
@@ -148,13 +148,13 @@ class Bench:
             warm_up_seconds = WARM_UP_SECONDS if database is self.main else SCALE_WARM_UP_SECONDS
             wrk(port, "once", warm_up, connections, self.threads, warm_up_seconds)
             before = self.settle(database.deliveries)
-            log = Log(self.services.folder / "log" / "webhook.log")
+            answers = Answers(self.services, "webhooks") if ours else None
             meters = process, int(known["POSTGRES_PID"]), int(known["LIGHTTPD_PID"])
             used = machine.Usage.now(database.admin, *meters)
             with meanwhile:
                 load = wrk(port, "once", events, connections, self.threads, self.seconds)
             stored = self.settle(database.deliveries) - before
-            self.compare(key, load, connections, stored, log.count(200) if ours else None)
+            self.compare(key, load, connections, stored, answers.count(200) if answers else None)
             self.results.add(key, load)
             if ours:
                 costs = machine.Usage.now(database.admin, *meters).costs_since(used, stored)
@@ -175,21 +175,23 @@ class Bench:
         self.results.add(key, load)
 
     def status(self, key: str, service: str, port: int, requests: Path, status: int | None) -> None:
-        """Documents, or 304s. STATUS: the answers that the responder's log must name; None: it keeps none."""
+        """Documents, or 304s. STATUS: what the responder must have answered by its own count; None: it keeps none."""
         with self.services.running(service):
             wrk(port, "round", requests, CONNECTIONS, self.threads, WARM_UP_SECONDS)
             self.measure_status(key, port, requests, status)
 
     def measure_status(self, key: str, port: int, requests: Path, status: int | None) -> None:
-        file = self.services.folder / "log" / "status.log"
-        # Requests of the warm-up may be on their way still.
-        self.settle(lambda: file.stat().st_size)
-        log = Log(file)
-        load = wrk(port, "round", requests, CONNECTIONS, self.threads, self.seconds)
+        answers = None
         if status is not None:
-            answered = self.settle(lambda: log.count(status))
+            # Requests of the warm-up may be on their way still.
+            warm_up = Answers(self.services, "status")
+            self.settle(lambda: warm_up.count(status))
+            answers = Answers(self.services, "status")
+        load = wrk(port, "round", requests, CONNECTIONS, self.threads, self.seconds)
+        if answers is not None:
+            answered = self.settle(lambda: answers.count(status))
             if not load.good <= answered <= load.good + CONNECTIONS:
-                raise CountError(f"{key}: {load.good} answers, {answered} with {status} in the log")
+                raise CountError(f"{key}: {load.good} answers, the responder has given {answered} with {status}")
         self.results.add(key, load)
 
     def peer(self, key: str, phase: Callable[[], None]) -> None:

@@ -20,7 +20,8 @@ class Requests:
 
     def __init__(self, stack: Stack, events: Iterable[Event]) -> None:
         self._pid = stack.pid("webhook")
-        credentials = {source: stack.sender(source).credential for source in ("crossborderly", "crowdsender", "shipup", "swiftpod")}
+        events = list(events)
+        credentials = {source: stack.sender(source).credential for source in {event.source for event in events}}
         address = stack.responder_socket("webhook")
         self._connections = [
             fastcgi.begin(address, fastcgi.post_params(f"/{event.source}", event.body, credentials[event.source](event.body)), event.body)

@@ -17,7 +17,8 @@ from test_operations import new_event
 from waiting import wait_until
 from waybill_stack import Stack
 
-FLOODER, OTHER = "203.0.113.9", "198.51.100.7"
+# In lots of their own.
+FLOODER, OTHER = "203.0.113.9", "198.51.100.8"
 
 
 def line_of(stack: Stack, name: str, answer: Answer) -> str:

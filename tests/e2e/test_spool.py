@@ -211,6 +211,7 @@ def test_drained_by_another_process_later(receiver: Receiver) -> None:
     spool_events(receiver, bodies + strange)
     receiver.configure(database=True)
     receiver.edit(r"^source crossborderly \{.*?^\}", "")
+    receiver.edit(r'^ *writes_to = \{"crossborderly"\}$', "")
     receiver.edit(r"^webhook \{", 'webhook { quarantine_max = "1KiB"')
     result = receiver.waybill("check")
     assert result.returncode == 0, result
