@@ -102,7 +102,7 @@ step "configuration examples" "$MAKE" examples
 step "unit tests" "$MAKE" unit
 step "comparisons of credentials" "$MAKE" timing timing-clang
 step "end-to-end tests" "$MAKE" e2e
-step "torture, for a short time" "$MAKE" torture TORTURE_SECONDS=20
+step "torture, for a short time" "$MAKE" torture TORTURE_SECONDS=15
 
 export ASAN_OPTIONS=log_path=$WORK/reports/asan:detect_stack_use_after_return=1
 export UBSAN_OPTIONS=print_stacktrace=1
