@@ -20,10 +20,10 @@ static void check_text(struct slice text) {
     struct arena *arena = arena_new(16u * LIMIT_CONFIG_FILE);
     struct config_text out = {.text = SLICE_EMPTY};
     struct config_flaw flaw = {.line = -1};
-    int lines = (int)lines_of(text) + 1, previous = 1;
+    int lines = (int)lines_of(text) + 1;
     REQUIRE(arena);
     if (config_text_prepare(text, arena, &out, &flaw)) {
-        int made = (int)lines_of(out.text);
+        int made = (int)lines_of(out.text), previous = 1;
         REQUIRE(made == lines || made == lines - 1);
         REQUIRE(memmem(out.text.data, out.text.len, "\n", 1));
         for (size_t i = 0; i < out.section_count; i++) {
@@ -66,8 +66,10 @@ static void check_settings(const struct settings *settings) {
         for (size_t k = 0; k < source->policy.url_tokens.count; k++)
             REQUIRE(source->policy.url_tokens.items[k].len >= 32);
     }
-    REQUIRE(settings_client(settings, SLICE_OF("")) == NULL);
-    REQUIRE(settings_client(settings, SLICE_OF("a token that nobody has")) == NULL);
+    const struct client *client;
+    REQUIRE(settings_client(settings, SLICE_OF(""), &client) && client == NULL);
+    REQUIRE(settings_client(settings, SLICE_OF("a token that nobody has"), &client));
+    REQUIRE(client == NULL);
 }
 
 static bool load(const char *path, enum settings_part part, char message[512]) {
