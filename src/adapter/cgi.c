@@ -11,8 +11,6 @@
 #include <time.h>
 #include <unistd.h>
 
-extern char **environ;
-
 #define READ_TIMEOUT_MS 10000
 
 struct cgi_request {

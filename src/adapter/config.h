@@ -78,10 +78,10 @@ struct config {
  */
 MUST_CHECK struct config *config_read(const char *path, struct err *err);
 void config_free(struct config *config);
-/* The line where OPTION is given in SECTION ("webhook", "source"), TITLE being the section's name
- * or NULL; 0 when it is not given. */
+/* The line where the option NAME is given in SECTION ("webhook", "source"), TITLE being the
+ * section's name or NULL; 0 when it is not given. */
 int config_option_line(const struct config *config, const char *section, const char *title,
-                       const char *option);
+                       const char *name);
 
 /* All options, a line each, separated by tabs: section, name, type, default, least, most ("-" where
  * there is none), meaning. For help and for the check of manual and sample file. */

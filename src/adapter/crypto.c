@@ -6,7 +6,6 @@
 #include <openssl/evp.h>
 #include <openssl/params.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <sys/random.h>
 
 /*
@@ -25,12 +24,14 @@ struct contexts {
     EVP_MAC_CTX *mac;
 };
 
+static _Thread_local struct contexts own;
+
 static void contexts_free(void *value) {
     struct contexts *contexts = value;
 
     EVP_MD_CTX_free(contexts->digest);
     EVP_MAC_CTX_free(contexts->mac);
-    free(contexts);
+    *contexts = (struct contexts){NULL, NULL};
 }
 
 static void fetch(void) {
@@ -39,23 +40,20 @@ static void fetch(void) {
     usable = sha256 && hmac && pthread_key_create(&contexts_key, contexts_free) == 0;
 }
 
-static struct contexts *contexts_new(void) {
+static bool contexts_make(struct contexts *contexts) {
     char name[] = "SHA256";
     const OSSL_PARAM params[] = {
         OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0),
         OSSL_PARAM_construct_end(),
     };
-    struct contexts *contexts = calloc(1, sizeof(*contexts));
 
-    if (!contexts)
-        return NULL;
     contexts->digest = EVP_MD_CTX_new();
     contexts->mac = EVP_MAC_CTX_new(hmac);
     if (contexts->digest && contexts->mac && EVP_MAC_CTX_set_params(contexts->mac, params) == 1 &&
         pthread_setspecific(contexts_key, contexts) == 0)
-        return contexts;
+        return true;
     contexts_free(contexts);
-    return NULL;
+    return false;
 }
 
 bool crypto_start(void) {
@@ -64,12 +62,9 @@ bool crypto_start(void) {
 
 /* This thread's contexts; NULL when OpenSSL fails. */
 static struct contexts *mine(void) {
-    struct contexts *contexts;
-
     if (!crypto_start())
         return NULL;
-    contexts = pthread_getspecific(contexts_key);
-    return contexts ? contexts : contexts_new();
+    return own.digest || contexts_make(&own) ? &own : NULL;
 }
 
 static EVP_MD_CTX *digest_begin(void) {

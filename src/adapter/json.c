@@ -41,11 +41,12 @@ struct chunk {
 };
 
 /* The parse of this thread. */
-static _Thread_local struct {
+struct parsing {
     bool active;
     struct chunk *chunks;
     jmp_buf no_memory;
-} parsing;
+};
+static _Thread_local struct parsing parsing;
 
 static void *allocate(size_t size) {
     struct chunk *chunk = size <= SIZE_MAX - sizeof(*chunk) ? malloc(sizeof(*chunk) + size) : NULL;
@@ -92,8 +93,10 @@ static json_t *load(struct slice text, json_error_t *error, bool *no_memory) {
         root = json_loadb(text.data, text.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, error);
         *no_memory = false;
     } else {
-        while (parsing.chunks)
-            release(parsing.chunks + 1);
+        for (struct chunk *chunk = parsing.chunks, *next; chunk; chunk = next) {
+            next = chunk->next;
+            free(chunk);
+        }
         root = NULL;
         *no_memory = true;
     }

@@ -79,6 +79,7 @@ static bool database_answers(struct store *store) {
 
 /* Commits the events FIRST to FIRST + COUNT and takes them out of the spool; in halves where they
  * cannot be stored together. */
+/* NOLINTNEXTLINE(misc-no-recursion): a batch is halved a dozen times at most. */
 static enum step commit_range(struct drain *drain, const struct batch_of_events *batch,
                               size_t first, size_t count, struct err *err) {
     if (count == 0) {

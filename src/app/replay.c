@@ -54,6 +54,7 @@ static bool read_order(void *context, const struct store_delivery *stored, size_
         return false;
     }
     struct delivery *all = arena_array(reread->arena, count + 1, sizeof(*all));
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers is meant. */
     *deliveries = arena_array(reread->arena, count + 1, sizeof(**deliveries));
     if (all == NULL || *deliveries == NULL) {
         return false;

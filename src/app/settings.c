@@ -75,6 +75,7 @@ static bool flaw_at(const struct loader *l, const struct place *at, const char *
     int number = option ? config_option_line(l->config, at->section, at->name, option) : 0;
     va_list args;
     va_start(args, format);
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): va_start() stands above. */
     (void)vsnprintf(reason, sizeof reason, format, args);
     va_end(args);
     if (number > 0 || at->line > 0) {

@@ -144,9 +144,10 @@ size_t slice_utf8_character(struct slice s) {
 
 bool slice_is_utf8(struct slice s) {
     uint64_t eight;
-    size_t len;
 
     while (s.len) {
+        size_t len;
+
         /* Most text is ASCII: eight bytes at a time. */
         while (s.len >= sizeof(eight)) {
             memcpy(&eight, s.data, sizeof(eight));

@@ -37,7 +37,7 @@ static int run_rebuild(const struct invocation *invocation) {
     printf(
         "rebuilt %lld orders: %lld changed, %lld unchanged; left as they are: %lld with a purged delivery, %lld "
         "unreadable\n",
-        (long long)(counts.changed + counts.unchanged), (long long)counts.changed,
+        (long long)counts.changed + (long long)counts.unchanged, (long long)counts.changed,
         (long long)counts.unchanged, (long long)counts.purged, (long long)counts.unreadable);
     return EXIT_DONE;
 }

@@ -164,8 +164,9 @@ static bool plan(struct simulation *s, struct err *err) {
     for (uint32_t number = 0; ok && number < s->wish.lives; number++) {
         const struct life *life = chosen_life(s, number);
         if (s->wish.event.len > 0) {
-            ok = add_sending(s, &capacity, number,
-                             wanted_step(s, chance_of_life(s, number, 0) % wanted));
+            /* NOLINTNEXTLINE(clang-analyzer-core.DivideZero): the event is one of a life's. */
+            uint64_t step = chance_of_life(s, number, 0) % wanted;
+            ok = add_sending(s, &capacity, number, wanted_step(s, step));
         }
         for (size_t i = 0; ok && s->wish.event.len == 0 && life != NULL && i < life->count; i++) {
             ok = add_sending(s, &capacity, number, &life->steps[i]);

@@ -80,7 +80,6 @@ static bool show_json(const struct spool_state *state, int64_t max_bytes, int64_
                       bool drain) {
     struct strbuf out;
     struct json_writer writer;
-    char oldest[TIMESTAMP_TEXT] = "";
     strbuf_init(&out, 4096);
     json_writer_init(&writer, &out);
     json_begin_object(&writer, NULL);
@@ -89,6 +88,7 @@ static bool show_json(const struct spool_state *state, int64_t max_bytes, int64_
     }
     json_put_integer(&writer, "events", state->events);
     if (state->oldest != TIMESTAMP_NONE) {
+        char oldest[TIMESTAMP_TEXT];
         timestamp_format(state->oldest, oldest);
         json_put_text(&writer, "oldest", slice_from_cstr(oldest));
         /* It may have been received before the clock was set back. */

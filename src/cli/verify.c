@@ -48,7 +48,6 @@ struct verification {
 struct kept {
     const struct json *headers;
     struct arena *arena;
-    bool failed;
 };
 
 static struct slice kept_header(const void *context, struct slice name) {

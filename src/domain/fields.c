@@ -41,6 +41,7 @@ static void add_step(struct strbuf *out, const char *path) {
     }
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as a provider's own code goes into a document. */
 static void add_place(struct strbuf *out, const struct place *at) {
     if (at->parent)
         add_place(out, at->parent);

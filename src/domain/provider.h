@@ -33,8 +33,8 @@ struct provider {
      * ARENA, nothing points into DOC. A pure function of DOC. *reading says what became of
      * it; false only without memory.
      */
-    bool (*read)(const struct json *doc, struct arena *arena, struct changes *changes,
-                 enum reading *reading) MUST_CHECK;
+    MUST_CHECK bool (*read)(const struct json *doc, struct arena *arena, struct changes *changes,
+                            enum reading *reading);
 };
 
 /* The row of NAME; NULL when there is none. */

@@ -56,6 +56,7 @@ static size_t take(struct batch *batch, struct batch_job **taken) {
 
 /* Runs JOBS in one transaction, or, when their data is refused, in halves down to the one that is
  * to blame. */
+/* NOLINTNEXTLINE(misc-no-recursion): a batch is halved a dozen times at most. */
 static void run(struct batch *batch, void *state, struct batch_job **jobs, size_t count) {
     enum batch_result result = batch->options.run(state, jobs, count);
     if (result == BATCH_REFUSED && count > 1) {

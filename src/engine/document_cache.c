@@ -124,6 +124,13 @@ void document_cache_keep(struct document_cache *cache, const struct uuid *order,
     }
     memcpy(text, document.data, document.len);
     release(cache, place);
-    *place = (struct place){*order, version, text, document.len, cache->use, kind};
+    *place = (struct place){
+        .order = *order,
+        .version = version,
+        .text = text,
+        .len = document.len,
+        .used = cache->use,
+        .kind = kind,
+    };
     cache->bytes += document.len;
 }

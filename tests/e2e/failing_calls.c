@@ -118,6 +118,10 @@ int connect(int fd, const struct sockaddr *address, socklen_t len) {
     return fails(CONNECT) ? -1 : REAL(connect)(fd, address, len);
 }
 
+/* glibc declares the descriptors as written only, by which gcc takes them for uninitialised. */
+#ifndef __clang__
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 int poll(struct pollfd *fds, nfds_t count, int timeout) {
     /* The main thread's, which only waits for a signal, is no step of a request. */
     return count == 1 && is_socket(fds[0].fd) && fails(POLL) ? -1 : REAL(poll)(fds, count, timeout);

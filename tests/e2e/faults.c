@@ -18,7 +18,8 @@
 #define REAL(name) ((__typeof__(name) *)dlsym(RTLD_NEXT, #name))
 
 static void note(const char *line) {
-    int fd = open(getenv("FAULTS_LOG"), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    const char *path = getenv("FAULTS_LOG");
+    int fd = path ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600) : -1;
     if (fd >= 0) {
         ssize_t n = REAL(write)(fd, line, strlen(line));
         (void)n;
@@ -28,7 +29,8 @@ static void note(const char *line) {
 
 static int wished(const char *what) {
     char text[16] = "";
-    int fd = open(getenv("FAULTS_WISH"), O_RDONLY | O_CLOEXEC);
+    const char *path = getenv("FAULTS_WISH");
+    int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
     if (fd >= 0) {
         ssize_t n = read(fd, text, sizeof(text) - 1);
         (void)n;
@@ -39,9 +41,9 @@ static int wished(const char *what) {
 
 /* Does the path of FD end with END? */
 static int is_file(int fd, const char *end) {
-    char link[64], path[4096];
-    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-    ssize_t len = readlink(link, path, sizeof(path));
+    char name[64], path[4096];
+    snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+    ssize_t len = readlink(name, path, sizeof(path));
     size_t want = strlen(end);
     return len >= (ssize_t)want && memcmp(path + len - want, end, want) == 0;
 }

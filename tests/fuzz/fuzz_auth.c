@@ -312,8 +312,8 @@ static void check_signature_is_of_this(const struct scene *s) {
 static void check_address(struct slice text) {
     struct address address, again;
     struct address_range range;
-    char printed[64];
     if (address_parse(text, &address)) {
+        char printed[64];
         REQUIRE(address.is_set);
         address_format(&address, printed, sizeof(printed));
         REQUIRE(address_parse(slice_from_cstr(printed), &again));

@@ -137,6 +137,7 @@ static void *serve(void *listener) {
 }
 
 static void stop(void) {
+    /* NOLINTNEXTLINE(bugprone-bad-signal-to-kill-thread,cert-pos44-c): there is a handler. */
     (void)pthread_kill(server.thread, SIGTERM);
     (void)pthread_join(server.thread, NULL);
     forget_request();
@@ -275,11 +276,13 @@ static void add_pair(struct request *r, struct slice name, struct slice value, s
     r->lied = lie > 0;
     if (r->pair_count < PAIRS_MAX) {
         /* Beyond its first NUL a parameter does not reach us, be it in the name. */
-        r->pairs[r->pair_count] = strdup(text.data);
-        REQUIRE(r->pairs[r->pair_count++]);
+        char *kept = strdup(text.data);
+        REQUIRE(kept);
+        r->pairs[r->pair_count++] = kept;
     } else {
         r->odd = true;
     }
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the pairs are freed with their request. */
     strbuf_free(&pair);
     strbuf_free(&text);
 }

@@ -15,7 +15,7 @@
 /* ---- identities ---- */
 
 static struct uuid uuid_from(const char *hex) {
-    struct uuid uuid;
+    struct uuid uuid = {{0}};
     assert_true(hex_decode(slice_from_cstr(hex), uuid.bytes, sizeof uuid.bytes));
     return uuid;
 }

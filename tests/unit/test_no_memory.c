@@ -256,8 +256,8 @@ struct request {
 };
 
 /* Gives the status, and the body in OUT. */
-static int call(const struct request *request, size_t failing, enum shortage shortage,
-                struct strbuf *out, size_t *allocations) {
+static int make_call(const struct request *request, size_t failing, enum shortage shortage,
+                     struct strbuf *out, size_t *allocations) {
     struct call call = {
         .exchange = {.params.pairs = request->params,
                      .read_body = read_body,
@@ -290,12 +290,12 @@ static bool is_kept(struct slice body) {
 static int64_t check_request(const struct request *request, int *status) {
     struct strbuf expected = STRBUF_INIT(LIMIT_ANSWER), actual = STRBUF_INIT(LIMIT_ANSWER);
     size_t allocations;
-    *status = call(request, 0, SHORT_ONCE, &expected, &allocations);
+    *status = make_call(request, 0, SHORT_ONCE, &expected, &allocations);
     int64_t kept = is_kept(strbuf_slice(&expected));
     for (size_t i = 0; i < ARRAY_LEN(shortages); i++) {
         allocations = 1;
         for (size_t failing = 1; failing <= allocations; failing++) {
-            int got = call(request, failing, shortages[i], &actual, &allocations);
+            int got = make_call(request, failing, shortages[i], &actual, &allocations);
             bool same = got == *status && slice_eq(strbuf_slice(&actual), strbuf_slice(&expected));
             kept += is_kept(strbuf_slice(&actual));
             if (!same && got != 503 && (got != 500 || shortages[i] == SHORT_ONCE))

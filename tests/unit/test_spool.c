@@ -52,8 +52,8 @@ static size_t for_files(const struct world *world, const char *prefix,
     size_t count = 0;
     for (const struct dirent *entry = dir != NULL ? readdir(dir) : NULL; entry != NULL;
          entry = readdir(dir)) {
-        char path[512];
         if (entry->d_name[0] != '.' && strncmp(entry->d_name, prefix, strlen(prefix)) == 0) {
+            char path[512];
             (void)snprintf(path, sizeof(path), "%s/%s", world->folder, entry->d_name);
             do_it(path);
             count++;
