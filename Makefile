@@ -128,11 +128,13 @@ $(BUILD)/targets/%: tests/fuzz/fuzz_%.c $(filter %.o,$(FUZZ_ENGINE)) $(BUILD)/li
 clean: ## remove what was built (a stack's var/ stays)
 	rm -rf build cgi-bin/*.fcgi
 
-# Variants with objects and programs of their own: make build-clang, build-asan, build-tsan; unit-asan, replay-asan, e2e-asan and so on.
+# Variants with objects and programs of their own: make build-clang, build-asan, build-tsan, build-coverage; unit-asan, replay-asan, e2e-asan and so on.
 VARIANT_clang := CC=clang
 VARIANT_asan := SANITIZE=address,undefined OPTIMISE='-O1 -g'
 VARIANT_tsan := SANITIZE=thread OPTIMISE='-O1 -g'
-VARIANTS := clang asan tsan
+# Without optimisation every line keeps code of its own; fortification would want it.
+VARIANT_coverage := CC=gcc OPTIMISE='-O0 -g --coverage -fprofile-update=atomic' CFLAGS=-U_FORTIFY_SOURCE LDFLAGS=--coverage
+VARIANTS := clang asan tsan coverage
 IN_VARIANT = +@$(MAKE) --no-print-directory BUILD=build/$* CGIBIN=build/$*/cgi-bin $(VARIANT_$*)
 .PHONY: hardening-clang timing-clang $(foreach v,$(VARIANTS),build-$v unit-$v replay-$v e2e-$v)
 $(VARIANTS:%=build-%): build-%:
@@ -226,6 +228,32 @@ format: ## bring the C sources into their format
 	@clang-format -i $(FORMATTED)
 format-check: ## is any C source out of format?
 	@clang-format --dry-run -Werror $(FORMATTED)
+
+# ---- analysis ----
+
+C_SOURCES = $(sort $(shell find src cgi-bin tests -name '*.c'))
+# What some of them are compiled with.
+ANALYSED = -Itests/unit -DFUZZ_PROVIDER='"shipup"'
+.PHONY: analyze analyze-cppcheck analyze-gcc analyze-tidy valgrind coverage
+analyze: analyze-cppcheck analyze-gcc analyze-tidy ## static analysis of all C sources: cppcheck, gcc -fanalyzer, clang-tidy
+# Where a variable is declared is a matter of taste, and what shadows another is -Wshadow's.
+NOT_OF_CPPCHECK := variableScope shadowFunction shadowVariable
+analyze-cppcheck: ## cppcheck alone
+	@cppcheck --quiet --error-exitcode=1 --inline-suppr --enable=warning,style,performance,portability $(NOT_OF_CPPCHECK:%=--suppress=%) --std=c11 \
+		-j $(shell nproc) --template=gcc -D_Thread_local= -D_GNU_SOURCE -Isrc $(ANALYSED) $(C_SOURCES)
+analyze-gcc: ## gcc -fanalyzer alone
+	+@$(MAKE) --no-print-directory BUILD='$(BUILD)/analyzer' CC=gcc CPPFLAGS='$(subst ','\'',$(CPPFLAGS) $(ANALYSED))' \
+		CFLAGS='$(CFLAGS) -fanalyzer' $(C_SOURCES:%.c=$(BUILD)/analyzer/%.o)
+analyze-tidy: ## clang-tidy alone (.clang-tidy says what it looks for)
+	@tests/stack/deps.sh analyze
+	@printf '%s\n' $(C_SOURCES) | xargs -P $(shell nproc) -n 1 tests/clang_tidy.sh -std=c17 $(ALL_CPPFLAGS) $(ANALYSED)
+
+# Not the test in which allocations fail: under valgrind they are valgrind's, and do not.
+valgrind: unit-programs ## the unit and golden tests under memcheck: no error, no leak
+	@printf '%s\n' $(filter-out %/test_no_memory,$(UNIT_TESTS)) | xargs -P $(shell nproc) -n 1 tests/memcheck.sh
+coverage: build-coverage ## line coverage of src/ by unit and end-to-end tests, per floor; fails when it is too low
+	@tests/stack/deps.sh coverage
+	+@MAKE='$(MAKE)' tests/coverage.sh build/coverage
 
 # ---- fuzzing ----
 

@@ -98,6 +98,7 @@ step "the rules of the house, format" "$MAKE" static
 step "build with gcc" "$MAKE" "$JOBS" all unit-programs
 step "build with clang" "$MAKE" "$JOBS" build-clang
 step "hardening of the programs" "$MAKE" hardening hardening-clang
+step "static analysis by cppcheck (make analyze has the others)" "$MAKE" analyze-cppcheck
 step "configuration examples" "$MAKE" examples
 step "unit tests" "$MAKE" unit
 step "comparisons of credentials" "$MAKE" timing timing-clang

@@ -27,6 +27,8 @@ from waybill_stack import CHECKOUT, RESPONDERS, SERVERS, Stack, set_option
 # Who the kernel lets look into the programs, which keep to themselves.
 ONLY_ROOT_SEES_PATHS = pytest.mark.skipif(os.getuid() != 0, reason="strace sees no paths of a program that keeps its memory to itself")
 SANITIZED = bool(os.environ.get("SANITIZE"))
+# Counters of covered lines are files too.
+COUNTED = "--coverage" in os.environ.get("LDFLAGS", "")
 PROGRAMS = {"webhook": "webhook.fcgi", "status": "status.fcgi"}
 
 
@@ -152,7 +154,7 @@ def allowed_calls(name: str) -> set[str]:
     return allowed
 
 
-@pytest.mark.skipif(SANITIZED, reason="the sanitizers ask for more")
+@pytest.mark.skipif(SANITIZED or COUNTED, reason="the sanitizers ask for more, and counters are written")
 @pytest.mark.parametrize("name,database", [("webhook", True), ("webhook", False), ("status", True)], ids=["webhook", "webhook-spooling", "status"])
 def test_the_unit_allows_what_is_done_and_nothing_is_written_elsewhere(stack: Stack, name: str, database: bool) -> None:
     """Under some load, with a database that ends the connections, or with none."""

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# deps.sh run|check|browser|fuzz: installs the Debian packages that `make run` (with this SERVER), `make check`, `make browser` or `make fuzz` needs and that are missing.
+# deps.sh run|check|browser|fuzz|analyze|coverage: installs the Debian packages that `make run` (with this SERVER), `make check` and so on need and that are missing.
 #
 # What counts is the thing needed, not the package: each row says how to see that it is there. Nothing is installed, and no network asked, when nothing is missing.
 # Services of the installed packages are kept from starting, and PostgreSQL from making a cluster of its own.
@@ -42,6 +42,7 @@ nginx-light         program nginx
 TEST_PACKAGES='
 clang               program clang
 clang-format        program clang-format
+cppcheck            program cppcheck
 faketime            program faketime
 libcmocka-dev       pkg     cmocka
 python3             program python3
@@ -60,6 +61,12 @@ valgrind            program valgrind
 BROWSER_PACKAGES='
 chromium            program chromium
 npm                 program npm
+'
+ANALYSIS_PACKAGES='
+clang-tidy          program clang-tidy
+'
+COVERAGE_PACKAGES='
+gcovr               program gcovr
 '
 FUZZ_PACKAGES='
 clang               program clang
@@ -80,8 +87,10 @@ choose_packages() {
     run:*) die "SERVER=$SERVER: lighttpd, apache or nginx" ;;
     browser:*) WANTED+=$LIGHTTPD_PACKAGES$TEST_PACKAGES$BROWSER_PACKAGES ;;
     fuzz:*) WANTED=$BUILD_PACKAGES$FUZZ_PACKAGES ;;
+    analyze:*) WANTED=$BUILD_PACKAGES$TEST_PACKAGES$ANALYSIS_PACKAGES ;;
+    coverage:*) WANTED+=$LIGHTTPD_PACKAGES$APACHE_PACKAGES$NGINX_PACKAGES$TEST_PACKAGES$COVERAGE_PACKAGES ;;
     check:*) WANTED+=$LIGHTTPD_PACKAGES$APACHE_PACKAGES$NGINX_PACKAGES$TEST_PACKAGES ;;
-    *) die "usage: deps.sh run|check|browser|fuzz" ;;
+    *) die "usage: deps.sh run|check|browser|fuzz|analyze|coverage" ;;
     esac
 }
 
