@@ -318,65 +318,62 @@ def test_several_processes_count_together(stack: Stack) -> None:
     assert scrape(stack, "webhook").sum(name, **labels) == before.sum(name, **labels) + 65
 
 
-def shared_files() -> set[str]:
-    return {name for name in os.listdir("/dev/shm") if name.startswith("waybill-metrics-")}
-
-
-def test_nothing_stays_behind(stack: Stack) -> None:
-    """The file is for its user alone, survives a kill of the last process, and goes with an orderly end."""
-    owner = stack.pgdata.stat().st_uid
-    with tempfile.TemporaryDirectory() as folder:
-        config = Path(folder) / "waybill.conf"
-        config.write_text("")
-        os.chmod(folder, 0o777)
-        config.chmod(0o644)
-        before = shared_files()
-
-        def start() -> subprocess.Popen[bytes]:
-            process = subprocess.Popen(
-                [stack.program("status.fcgi"), "--listen", f"unix:{folder}/socket"], env=os.environ | {"WAYBILL_CONFIG": str(config)},
-                stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **stack.owner)
-            wait_until(lambda: os.path.exists(f"{folder}/socket") and shared_files() - before, "it listens")
-            return process
-
-        process = start()
-        (name,) = shared_files() - before
-        status = os.stat(f"/dev/shm/{name}")
-        assert (status.st_mode & 0o7777, status.st_uid) == (0o600, owner)
-        process.kill()
-        process.wait()
-        os.unlink(f"{folder}/socket")
-        assert shared_files() - before == {name}
-        process = start()
-        process.terminate()
-        assert process.wait(30) == 0
-        assert shared_files() - before == set()
-
-
-def test_a_file_of_another_shape_is_not_used(stack: Stack) -> None:
-    """As somebody could leave one: a line in the log, and each process counts for itself."""
+@contextmanager
+def a_configuration(stack: Stack) -> Iterator[tuple[Path, Path]]:
+    """An empty one that nobody else has, and the file of the counters that status.fcgi shares under it."""
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "waybill.conf"
         config.write_text("")
         os.chmod(folder, 0o777)
         config.chmod(0o644)
         digest = hashlib.sha256(str(config.resolve()).encode()).hexdigest()[:16]
-        path = Path(f"/dev/shm/waybill-metrics-1-status.fcgi-{stack.pgdata.stat().st_uid}-{digest}")
-        path.write_bytes(b"x")
-        path.chmod(0o644)
+        yield config, Path(f"/dev/shm/waybill-metrics-1-status.fcgi-{stack.pgdata.stat().st_uid}-{digest}")
+
+
+def test_nothing_stays_behind(stack: Stack) -> None:
+    """The file is for its user alone, survives a kill of the last process, and goes with an orderly end."""
+    with a_configuration(stack) as (config, counters):
+        socket = config.parent / "socket"
+
+        def start() -> subprocess.Popen[bytes]:
+            process = subprocess.Popen(
+                [stack.program("status.fcgi"), "--listen", f"unix:{socket}"], env=os.environ | {"WAYBILL_CONFIG": str(config)},
+                stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **stack.owner)
+            wait_until(lambda: socket.exists() and counters.exists(), "it listens")
+            return process
+
+        process = start()
+        status = counters.stat()
+        assert (status.st_mode & 0o7777, status.st_uid) == (0o600, stack.pgdata.stat().st_uid)
+        process.kill()
+        process.wait()
+        socket.unlink()
+        assert counters.exists()
+        process = start()
+        process.terminate()
+        assert process.wait(30) == 0
+        assert not counters.exists()
+
+
+def test_a_file_of_another_shape_is_not_used(stack: Stack) -> None:
+    """As somebody could leave one: a line in the log, and each process counts for itself."""
+    with a_configuration(stack) as (config, counters):
+        socket = config.parent / "socket"
+        counters.write_bytes(b"x")
+        counters.chmod(0o644)
         try:
             process = subprocess.Popen(
-                [stack.program("status.fcgi"), "--listen", f"unix:{folder}/socket"], env=os.environ | {"WAYBILL_CONFIG": str(config)},
+                [stack.program("status.fcgi"), "--listen", f"unix:{socket}"], env=os.environ | {"WAYBILL_CONFIG": str(config)},
                 stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, **stack.owner)
-            wait_until(lambda: os.path.exists(f"{folder}/socket"), "it listens")
+            wait_until(socket.exists, "it listens")
             params = fastcgi.post_params("/livez", b"", {}) | {"REQUEST_METHOD": "GET"}
-            answer = fastcgi.request(f"{folder}/socket", params)
+            answer = fastcgi.request(str(socket), params)
             assert answer is not None and answer.status == 200
             process.terminate()
             _, log = process.communicate(timeout=30)
-            assert process.returncode == 0 and b"the metrics are this process's alone" in log and path.read_bytes() == b"x", log
+            assert process.returncode == 0 and b"the metrics are this process's alone" in log and counters.read_bytes() == b"x", log
         finally:
-            path.unlink()
+            counters.unlink()
 
 
 # ---- Prometheus' own tool, and the files for it ----
