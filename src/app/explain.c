@@ -1,9 +1,8 @@
 #include "app/explain.h"
 
-#include "adapter/crypto.h"
 #include "adapter/json.h"
 #include "app/ingest.h"
-#include "base/hex.h"
+#include "app/validator.h"
 #include "base/limits.h"
 #include "domain/claim.h"
 #include "domain/provider.h"
@@ -93,18 +92,12 @@ static bool read_told(struct explainer *explainer, const struct store_told *told
     return ok;
 }
 
-static int compare_slices(struct slice a, struct slice b) {
-    size_t len = a.len < b.len ? a.len : b.len;
-    int order = len > 0 ? memcmp(a.data, b.data, len) : 0;
-    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
-}
-
 static int compare_facts(const struct claim *a, const struct claim *b) {
     if (a->fact != b->fact) {
         return a->fact < b->fact ? -1 : 1;
     }
-    int by_box = compare_slices(a->box_id, b->box_id);
-    return by_box != 0 ? by_box : compare_slices(a->item, b->item);
+    int by_box = slice_cmp(a->box_id, b->box_id);
+    return by_box != 0 ? by_box : slice_cmp(a->item, b->item);
 }
 
 /* Of one fact: the one that stands first. */
@@ -117,11 +110,11 @@ static int compare_standing(const struct claim *a, const struct claim *b) {
         if (a->earliest != b->earliest) {
             return a->earliest < b->earliest ? -1 : 1;
         }
-        return compare_slices(a->key, b->key);
+        return slice_cmp(a->key, b->key);
     case RULE_EVER:
-        return compare_slices(a->key, b->key);
+        return slice_cmp(a->key, b->key);
     default:
-        return compare_slices(b->key, a->key);
+        return slice_cmp(b->key, a->key);
     }
 }
 
@@ -378,8 +371,7 @@ bool explain_write(const struct store_explanation *explanation, struct strbuf *o
 
 bool explain_etag(const struct store_explanation *explanation, const char *variant,
                   struct strbuf *out) {
-    uint8_t digest[SHA256_LEN];
-    char text[2 * 16 + 1];
+    char digest[ETAG_DIGEST_TEXT];
     struct strbuf state;
     strbuf_init(&state, LIMIT_ANSWER);
     for (size_t i = 0; i < explanation->delivery_count; i++) {
@@ -388,11 +380,10 @@ bool explain_etag(const struct store_explanation *explanation, const char *varia
         strbuf_add_char(&state, told->purged ? 'p' : told->left_out ? 'l' : 'r');
     }
     struct slice fields[] = {slice_from_cstr(variant), strbuf_slice(&state)};
-    bool ok = !strbuf_failed(&state) && crypto_sha256_fields(fields, ARRAY_LEN(fields), digest);
+    bool ok = !strbuf_failed(&state) && etag_digest(fields, ARRAY_LEN(fields), digest);
     strbuf_free(&state);
     if (ok) {
-        hex_encode(digest, 16, text);
-        strbuf_addf(out, "%s-%lld-%s", variant, (long long)explanation->version, text);
+        strbuf_addf(out, "%s-%lld-%s", variant, (long long)explanation->version, digest);
     }
     return ok && !strbuf_failed(out);
 }

@@ -2,8 +2,8 @@
 
 #include "adapter/crypto.h"
 #include "app/validator.h"
-#include "base/hex.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,16 +69,13 @@ static bool add_filled(struct page *page, struct slice text) {
 }
 
 static bool seal(struct page *page) {
-    uint8_t digest[SHA256_LEN];
-    char text[2 * 16 + 1];
+    char digest[ETAG_DIGEST_TEXT];
+    struct slice body = strbuf_slice(&page->body);
     if (strbuf_failed(&page->body) || strbuf_failed(&page->policy) ||
-        !crypto_sha256(strbuf_slice(&page->body), digest)) {
+        !etag_digest(&body, 1, digest)) {
         return false;
     }
-    hex_encode(digest, 16, text);
-    page->etag[0] = '"';
-    memcpy(page->etag + 1, text, 32);
-    memcpy(page->etag + 33, "\"", 2);
+    (void)snprintf(page->etag, sizeof(page->etag), "\"%s\"", digest);
     return true;
 }
 

@@ -81,6 +81,9 @@ static void job_free(struct job *job) {
 
 /* ---- answers ---- */
 
+#define NO_MEMORY SLICE_OF("out of memory; try again")
+#define NO_DATABASE SLICE_OF("the database cannot be asked; try again")
+
 static void finish(struct job *job, struct slice reason) {
     struct request_record record = job->record;
     record.outcome = job->outcome;
@@ -96,7 +99,16 @@ static void finish_problem(struct job *job, int status, struct slice detail, str
 }
 
 static void finish_no_memory(struct job *job) {
-    finish_problem(job, 503, SLICE_OF("out of memory; try again"), SLICE_OF("memory"));
+    finish_problem(job, 503, NO_MEMORY, SLICE_OF("memory"));
+}
+
+/* Whatever was made so far is dropped. */
+static void make_unavailable(struct job *job, struct slice detail) {
+    http_answer_free(&job->answer);
+    http_answer_init(&job->answer);
+    make_problem(&job->answer, 503, detail);
+    job->outcome = SLICE_EMPTY;
+    job->answered = true;
 }
 
 static void make_not_found(struct job *job) {
@@ -191,17 +203,15 @@ static bool cursor_is_ours(const struct job *job) {
 
 static bool search_etag(const struct job *job, struct strbuf *out) {
     const struct store_search *search = &job->search;
-    uint8_t digest[SHA256_LEN];
-    char text[2 * SHA256_LEN + 1];
+    char digest[ETAG_DIGEST_TEXT];
     struct slice found = {(const char *)search->found, search->count * sizeof(*search->found)};
     struct slice next = {(const char *)&job->cursor_position, sizeof(job->cursor_position)};
     struct slice fields[] = {slice_from_cstr(variant_of(job)), found,
                              search->more ? next : SLICE_EMPTY};
-    if (!crypto_sha256_fields(fields, ARRAY_LEN(fields), digest)) {
+    if (!etag_digest(fields, ARRAY_LEN(fields), digest)) {
         return false;
     }
-    hex_encode(digest, 16, text);
-    strbuf_addf(out, "\"%d-%s\"", DOCUMENT_FORMAT, text);
+    strbuf_addf(out, "\"%d-%s\"", DOCUMENT_FORMAT, digest);
     return !strbuf_failed(out);
 }
 
@@ -248,8 +258,7 @@ static void take_found_documents(struct job *job) {
     }
     if (!search_etag(job, &text)) {
         strbuf_free(&text);
-        make_problem(&job->answer, 503, SLICE_OF("out of memory; try again"));
-        job->answered = true;
+        make_unavailable(job, NO_MEMORY);
         return;
     }
     make_ok(job, search->changes ? SLICE_EMPTY : strbuf_slice(&text));
@@ -314,8 +323,7 @@ static void search(struct store *store, struct job *job) {
         err_set(&err, ERR_MEMORY, "out of memory");
     }
     log_store_failure(result, &err);
-    make_problem(&job->answer, 503, SLICE_OF("the database cannot be asked; try again"));
-    job->answered = true;
+    make_unavailable(job, NO_DATABASE);
 }
 
 static void take_explanation(struct job *job, const struct store_explanation *explanation) {
@@ -331,10 +339,7 @@ static void take_explanation(struct job *job, const struct store_explanation *ex
     } else if (ok && explain_write(explanation, &job->answer.body)) {
         make_ok(job, strbuf_slice(&etag));
     } else {
-        http_answer_free(&job->answer);
-        http_answer_init(&job->answer);
-        make_problem(&job->answer, 503, SLICE_OF("out of memory; try again"));
-        job->answered = true;
+        make_unavailable(job, NO_MEMORY);
     }
     strbuf_free(&etag);
 }
@@ -350,8 +355,7 @@ static void explain(struct store *store, struct job *job) {
         take_explanation(job, &explanation);
     } else {
         log_store_failure(result, &err);
-        make_problem(&job->answer, 503, SLICE_OF("the database cannot be asked; try again"));
-        job->answered = true;
+        make_unavailable(job, NO_DATABASE);
     }
     store_explanation_free(&explanation);
 }
@@ -372,8 +376,8 @@ static void read_panel(struct store *store, struct job *job) {
     enum store_result result = store_read_panel(store, &job->panel, &job->answer.body, &err);
     if (result != STORE_OK) {
         log_store_failure(result, &err);
-        make_problem(&job->answer, 503,
-                     SLICE_OF("the database cannot tell now, or has too much to look through"));
+        make_unavailable(job,
+                         SLICE_OF("the database cannot tell now, or has too much to look through"));
     }
 }
 
@@ -551,8 +555,7 @@ static void complete(void *context, struct batch_job *batch_job, enum batch_resu
         finish_scrape(job, true, result == BATCH_DONE && job->health_result == STORE_OK);
     } else if (result != BATCH_DONE) {
         begin_anew(job);
-        finish_problem(job, 503, SLICE_OF("the database cannot be asked; try again"),
-                       SLICE_OF("database"));
+        finish_problem(job, 503, NO_DATABASE, SLICE_OF("database"));
     } else {
         finish(job, SLICE_EMPTY);
     }

@@ -1,5 +1,6 @@
 #include "app/validator.h"
 
+#include "adapter/crypto.h"
 #include "base/hex.h"
 
 #include <string.h>
@@ -17,6 +18,15 @@ bool etag_matches(struct slice if_none_match, struct slice etag) {
         }
     }
     return false;
+}
+
+bool etag_digest(const struct slice *fields, size_t count, char text[ETAG_DIGEST_TEXT]) {
+    uint8_t digest[SHA256_LEN];
+    if (!crypto_sha256_fields(fields, count, digest)) {
+        return false;
+    }
+    hex_encode(digest, (ETAG_DIGEST_TEXT - 1) / 2, text);
+    return true;
 }
 
 void cursor_put(struct strbuf *out, int64_t feed_id, int64_t position) {

@@ -10,6 +10,11 @@
  * compare alike (RFC 9110, 13.1.2). */
 bool etag_matches(struct slice if_none_match, struct slice etag);
 
+/* For an entity tag: the first 128 bits of the digest of COUNT FIELDS, in hexadecimal digits. False
+ * without memory. */
+#define ETAG_DIGEST_TEXT (2 * 16 + 1)
+MUST_CHECK bool etag_digest(const struct slice *fields, size_t count, char text[ETAG_DIGEST_TEXT]);
+
 /* A cursor is the identity of a database's change feed and a position in it, 0 for its
  * beginning. */
 void cursor_put(struct strbuf *out, int64_t feed_id, int64_t position);

@@ -61,8 +61,9 @@
       el("tbody", null, rows.map((row) => el("tr", null, titles.map((title) => el("td", {"data-title": title}, el("div", null, columns[title](row)))))))));
   }
 
-  const orderLink = (source, id, text) =>
-    el("a", {href: `#/orders/${encodeURIComponent(source)}/${encodeURIComponent(id)}`}, text || id);
+  const orderPath = (source, id) => `/orders/${encodeURIComponent(source)}/${encodeURIComponent(id)}`;
+  const orderLink = (source, id, text) => el("a", {href: `#${orderPath(source, id)}`}, text || id);
+  const statusWords = (order) => [order.status, ...order.attention.filter((reason) => reason !== order.status)].flatMap((one) => [word(one), " "]);
 
   function say(text) {
     told.textContent = text;
@@ -148,7 +149,7 @@
   const orderColumns = {
     "Order": (order) => orderLink(order.source, order.id, order.order_number || order.id),
     "Source": (order) => order.source,
-    "Status": (order) => [word(order.status), ...order.attention.filter((reason) => reason !== order.status).map((reason) => [" ", word(reason)]).flat()],
+    "Status": (order) => statusWords(order),
     "Boxes": (order) => `${order.boxes_delivered} of ${order.boxes_total}`,
     "Since": (order) => at(order.status_at),
     "Changed here": (order) => at(order.updated_at),
@@ -182,7 +183,7 @@
     const page = await ask("/orders", {...traffic(), q: query, events: "false", limit: "50"});
     if (page.orders.length === 1) {
       const [order] = page.orders;
-      location.replace(`#/orders/${encodeURIComponent(order.source)}/${encodeURIComponent(order.id)}`);
+      location.replace(`#${orderPath(order.source, order.id)}`);
       return [];
     }
     return [el("h1", null, `Orders for “${query}”`),
@@ -224,11 +225,10 @@
   }
 
   async function order(parameters, source, id) {
-    const path = `/orders/${encodeURIComponent(source)}/${encodeURIComponent(id)}`;
+    const path = orderPath(source, id);
     const document_ = await ask(path, traffic());
     return [
-      el("h1", null, `Order ${document_.order_number || document_.id} `, word(document_.status),
-        document_.attention.filter((reason) => reason !== document_.status).map((reason) => [" ", word(reason)]).flat()),
+      el("h1", null, `Order ${document_.order_number || document_.id} `, statusWords(document_)),
       el("div", {class: "cards"},
         el("section", {class: "card"}, el("h2", null, "Order"), facts([
           ["Source", document_.source], ["Id", document_.id], ["Reference", document_.external_reference], ["Sender's word", document_.provider_status],
