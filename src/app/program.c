@@ -122,16 +122,20 @@ static void look_after(void *upkeep, size_t in_flight) {
     request_log_tick();
 }
 
-/* What this program counts together with the others that have its configuration. */
-static void open_metrics(const struct program *program) {
-    struct err err = ERR_INIT;
+void program_metrics_name(const char *name, char out[PROGRAM_METRICS_NAME]) {
     uint8_t digest[SHA256_LEN];
-    char path[PATH_MAX], hex[17] = "", name[96];
+    char path[PATH_MAX], hex[17] = "";
     const char *config = realpath(settings_path(), path) != NULL ? path : settings_path();
     if (crypto_sha256(slice_from_cstr(config), digest)) {
         hex_encode(digest, 8, hex);
     }
-    (void)snprintf(name, sizeof(name), "%s-%u-%s", program->name, (unsigned)geteuid(), hex);
+    (void)snprintf(out, PROGRAM_METRICS_NAME, "%s-%s", name, hex);
+}
+
+static void open_metrics(const struct program *program) {
+    struct err err = ERR_INIT;
+    char name[PROGRAM_METRICS_NAME];
+    program_metrics_name(program->name, name);
     if (!metrics_open(name, &err)) {
         log_text(LOG_WARN, "the metrics are this process's alone", slice_from_cstr(err.message));
     }

@@ -27,6 +27,10 @@ struct program {
 
 /* Runs PROGRAM to its end and returns its exit code. */
 int program_run(const struct program *program, int argc, char **argv);
+/* What the counters of the program called NAME are called (engine/metrics.h): those that have one
+ * configuration count together. */
+#define PROGRAM_METRICS_NAME 96
+void program_metrics_name(const char *name, char out[PROGRAM_METRICS_NAME]);
 /* Tells ERR on stderr and returns the exit code that its kind has. */
 int program_failed(const char *name, const struct err *err);
 

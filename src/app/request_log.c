@@ -46,7 +46,8 @@ static uint64_t who_is(const struct address *address) {
     return hash ^ hash >> 32;
 }
 
-static void count(int status, int64_t took_us, const struct request_record *record) {
+static void count(int status, int64_t took_us, const struct request_head *head,
+                  const struct request_record *record) {
     char text[16];
     (void)snprintf(text, sizeof(text), "%d", status);
     metrics_count(METRIC_REQUESTS, slice_from_cstr(text), SLICE_EMPTY, SLICE_EMPTY);
@@ -55,7 +56,7 @@ static void count(int status, int64_t took_us, const struct request_record *reco
         struct slice why = record->reason.len > 0    ? record->reason
                            : record->outcome.len > 0 ? record->outcome
                                                      : SLICE_OF("other");
-        metrics_count(METRIC_REFUSALS, record->source, why, SLICE_EMPTY);
+        metrics_count_refusal(record->source, why, head->received_at);
     } else if (record->is_delivery) {
         metrics_count(METRIC_DELIVERIES, record->source,
                       record->event_known ? record->event_type : SLICE_OF("other"),
@@ -66,7 +67,7 @@ static void count(int status, int64_t took_us, const struct request_record *reco
 void request_log(int status, const struct request_head *head, const struct request_record *record) {
     struct log_line line;
     int64_t took_us = monotonic_us() - head->began_us;
-    count(status, took_us, record);
+    count(status, took_us, head, record);
     if (!(status < 400 ? admits(ANSWERED, 0) : admits(REFUSED, who_is(&head->address)))) {
         return;
     }

@@ -4,9 +4,13 @@
 
 #include "app/program.h"
 #include "app/settings.h"
+#include "base/timestamp.h"
+#include "engine/metrics.h"
 #include "engine/store_operator.h"
 
+#include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #define JSON_MAX ((size_t)64 << 20)
 
@@ -22,6 +26,29 @@ static const struct json *row_named(const struct records *records, struct slice 
         }
     }
     return NULL;
+}
+
+/* What webhook.fcgi counted of the refusals; where that is not known, why. */
+struct refused {
+    struct metric_refusals counted;
+    bool known;
+    char why_not[640];
+};
+
+static void look_at_refusals(struct refused *refused) {
+    struct err err = ERR_INIT;
+    char name[PROGRAM_METRICS_NAME];
+    program_metrics_name("webhook.fcgi", name);
+    refused->known = metrics_refusals(name, &refused->counted, &err);
+    (void)snprintf(refused->why_not, sizeof(refused->why_not), "%s",
+                   err_is_set(&err)
+                       ? err.message
+                       : "no webhook.fcgi of this release runs with this configuration");
+}
+
+/* Whether it is one of SOURCE; "": of no source of the configuration. */
+static bool is_of(const struct metric_refusal *row, struct slice source) {
+    return slice_eq(slice_from_cstr(row->source), source);
 }
 
 static const char *mode_name(enum source_mode mode) {
@@ -41,8 +68,35 @@ static void add_url(struct strbuf *out, const char *base, const struct source *s
 
 /* ---- JSON ---- */
 
+static void put_time(struct json_writer *writer, const char *key, int64_t at) {
+    char text[TIMESTAMP_TEXT];
+    timestamp_format(at, text);
+    json_put_text(writer, key, slice_from_cstr(text));
+}
+
+/* The latest first; null: not known. */
+static void put_refusals(struct json_writer *writer, const char *key, const struct refused *refused,
+                         struct slice source) {
+    if (!refused->known) {
+        json_put_null(writer, key);
+        return;
+    }
+    json_begin_array(writer, key);
+    for (size_t i = 0; i < refused->counted.count; i++) {
+        const struct metric_refusal *row = &refused->counted.rows[i];
+        if (is_of(row, source)) {
+            json_begin_object(writer, NULL);
+            json_put_text(writer, "reason", slice_from_cstr(row->reason));
+            json_put_integer(writer, "count", (int64_t)row->count);
+            put_time(writer, "last_at", row->last_at);
+            json_end_object(writer);
+        }
+    }
+    json_end_array(writer);
+}
+
 static void put_source(struct json_writer *writer, const struct source *source, const char *base,
-                       struct slice seen) {
+                       const struct refused *refused, struct slice seen) {
     struct strbuf url = STRBUF_INIT(64 * 1024);
     const char *const *event = source->provider->events;
     add_url(&url, base, source);
@@ -56,6 +110,7 @@ static void put_source(struct json_writer *writer, const struct source *source, 
         json_put_text(writer, NULL, slice_from_cstr(*event));
     }
     json_end_array(writer);
+    put_refusals(writer, "refusals", refused, source->name);
     if (seen.len > 0) {
         json_put_raw(writer, "seen", seen);
     } else {
@@ -66,7 +121,8 @@ static void put_source(struct json_writer *writer, const struct source *source, 
 }
 
 static bool print_json(const struct settings *settings, const struct records *records,
-                       const struct pg_result *rows, const char *base) {
+                       const struct pg_result *rows, const struct refused *refused,
+                       const char *base) {
     struct strbuf out = STRBUF_INIT(JSON_MAX);
     struct json_writer writer;
     json_writer_init(&writer, &out);
@@ -80,7 +136,7 @@ static bool print_json(const struct settings *settings, const struct records *re
                 seen = pg_bytes(rows, k, 0);
             }
         }
-        put_source(&writer, source, base, seen);
+        put_source(&writer, source, base, refused, seen);
     }
     json_end_array(&writer);
     json_begin_array(&writer, "not_configured");
@@ -90,11 +146,47 @@ static bool print_json(const struct settings *settings, const struct records *re
         }
     }
     json_end_array(&writer);
+    put_refusals(&writer, "refusals_of_no_source", refused, SLICE_EMPTY);
+    if (refused->known) {
+        put_time(&writer, "refusals_since", refused->counted.since);
+        json_put_null(&writer, "refusals_problem");
+    } else {
+        json_put_null(&writer, "refusals_since");
+        json_put_text(&writer, "refusals_problem", slice_from_cstr(refused->why_not));
+    }
     json_end_object(&writer);
     return output_json(&out);
 }
 
 /* ---- text ---- */
+
+static bool has_refusals(const struct refused *refused, struct slice source) {
+    bool found = false;
+    for (size_t i = 0; refused->known && i < refused->counted.count; i++) {
+        found = found || is_of(&refused->counted.rows[i], source);
+    }
+    return found;
+}
+
+/* The latest first, a line each. */
+static void print_refusals(const struct refused *refused, struct slice source) {
+    const char *title = "  refused ";
+    char at[TIMESTAMP_TEXT];
+    for (size_t i = 0; refused->known && i < refused->counted.count; i++) {
+        const struct metric_refusal *row = &refused->counted.rows[i];
+        if (is_of(row, source)) {
+            timestamp_format(row->last_at, at);
+            printf("%-10s %s ", title, at);
+            output_text(stdout, slice_from_cstr(row->reason));
+            printf(" (%" PRIu64 " in all)\n", row->count);
+            title = "";
+        }
+    }
+    if (refused->known && !has_refusals(refused, source)) {
+        timestamp_format(refused->counted.since, at);
+        printf("%s none since %s\n", title, at);
+    }
+}
 
 static bool print_seen(const struct records *records, const struct json *row) {
     static const char *const heads[] = {"  EVENT TYPE", "DELIVERIES", "QUARANTINED",
@@ -123,7 +215,7 @@ static bool print_seen(const struct records *records, const struct json *row) {
 }
 
 static bool print_source(const struct source *source, const struct records *records,
-                         const char *base) {
+                         const struct refused *refused, const char *base) {
     struct strbuf url = STRBUF_INIT(64 * 1024);
     const char *const *event = source->provider->events;
     add_url(&url, base, source);
@@ -136,15 +228,16 @@ static bool print_source(const struct source *source, const struct records *reco
         printf(" %s", *event);
     }
     printf("%s\n", source->provider->events == NULL ? " whatever it offers" : "");
+    print_refusals(refused, source->name);
     return print_seen(records, row_named(records, source->name));
 }
 
 static bool print_text(const struct settings *settings, const struct records *records,
-                       const char *base) {
+                       const struct refused *refused, const char *base) {
     bool ok = true;
     for (size_t i = 0; ok && i < settings->source_count; i++) {
         printf("%s", i > 0 ? "\n" : "");
-        ok = print_source(&settings->sources[i], records, base);
+        ok = print_source(&settings->sources[i], records, refused, base);
     }
     for (size_t k = 0; ok && k < records->count; k++) {
         struct slice name = record_text(records, record(records, k), "source");
@@ -155,6 +248,15 @@ static bool print_text(const struct settings *settings, const struct records *re
     }
     if (settings->source_count == 0) {
         printf("no source is configured\n");
+    }
+    if (has_refusals(refused, SLICE_EMPTY)) {
+        printf("\n(no source of the configuration)\n");
+        print_refusals(refused, SLICE_EMPTY);
+    }
+    if (!refused->known) {
+        printf("\nwhat was refused is not known: ");
+        output_text(stdout, slice_from_cstr(refused->why_not));
+        printf("\n");
     }
     return ok;
 }
@@ -170,10 +272,13 @@ static int run_sources(const struct invocation *invocation) {
     bool ok = settings != NULL && store != NULL &&
               store_source_rows(store, &rows, &err) == STORE_OK &&
               records_read(&records, pg_row_count(rows), row_of, rows, &err);
-    if (ok && !(invocation->json ? print_json(settings, &records, rows, base)
-                                 : print_text(settings, &records, base))) {
+    struct refused refused = {.known = false};
+    look_at_refusals(&refused);
+    if (ok && !(invocation->json ? print_json(settings, &records, rows, &refused, base)
+                                 : print_text(settings, &records, &refused, base))) {
         ok = err_set(&err, ERR_MEMORY, "out of memory");
     }
+    metrics_refusals_free(&refused.counted);
     records_free(&records);
     pg_result_clear(rows);
     store_free(store);
@@ -184,13 +289,18 @@ static int run_sources(const struct invocation *invocation) {
 const struct command sources_command = {
     .name = "sources",
     .summary =
-        "for each source: the URL to enter at the sender, the events to tick, and what has come",
-    .details = "Why something was refused stands in the log of webhook.fcgi (reason=): a refusal "
-               "leaves nothing in the database.",
+        "for each source: the URL to enter at the sender, the events to tick, what has come, and "
+        "what was refused",
+    .details =
+        "Refusals leave nothing in the database: when and why the last ones were is counted in "
+        "the memory that the processes of webhook.fcgi share, from the start of the first to the "
+        "end of the last one. Their user alone may read it, and root; anybody else is told so. The "
+        "reason is that of the log (reason=).",
     .takes_dsn = true,
     .takes_json = true,
     .options = {{"url", "URL",
                  "where the webhooks are mounted; https://YOUR.HOST/webhooks unless given"}},
-    .examples = {"waybill sources --url https://shop.example/webhooks"},
+    .examples = {"sudo -u waybill waybill sources --url https://shop.example/webhooks",
+                 "waybill sources --json | jq '.sources[] | {source, refusals}'"},
     .run = run_sources,
 };

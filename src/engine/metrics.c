@@ -2,9 +2,11 @@
 
 #include "adapter/shared.h"
 #include "base/slice.h"
+#include "base/timestamp.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Enough for some dozens of sources with all that can befall them. */
@@ -18,6 +20,7 @@ struct series {
     uint32_t family;
     char labels[METRIC_LABELS][METRIC_LABEL_MAX + 1]; /* not written any more once READY */
     _Atomic uint64_t count;
+    _Atomic int64_t last_at; /* of a refusal */
 };
 
 struct histogram {
@@ -30,12 +33,13 @@ struct process {
 };
 
 struct counters {
+    _Atomic int64_t since;
     struct process processes[SHARED_LOTS];
     struct histogram histograms[METRIC_HISTOGRAMS];
     struct series series[SERIES];
     _Atomic uint64_t beyond[METRIC_FAMILIES]; /* no place was left */
 };
-#define LAYOUT "1"
+#define LAYOUT "2"
 
 #define SECOND 1000000
 static const int64_t second_bounds[] = {
@@ -53,17 +57,25 @@ static const struct bounds {
     [METRIC_BATCH_EVENTS] = {event_bounds, ARRAY_LEN(event_bounds)},
 };
 
+#define NAME_MAX_LEN 128
+
 static struct shared *shared;
 static struct counters *counters; /* NULL: not open */
 
+static void whole_name(char whole[NAME_MAX_LEN], const char *name) {
+    (void)snprintf(whole, NAME_MAX_LEN, "waybill-metrics-" LAYOUT "-%s", name);
+}
+
 bool metrics_open(const char *name, struct err *err) {
-    char whole[128];
-    (void)snprintf(whole, sizeof(whole), "waybill-metrics-" LAYOUT "-%s", name);
+    char whole[NAME_MAX_LEN];
+    int64_t none = 0;
+    whole_name(whole, name);
     shared = shared_open(whole, sizeof(struct counters), err);
     if (shared == NULL) {
         return err_set(err, ERR_MEMORY, "out of memory");
     }
     counters = shared_bytes(shared);
+    (void)atomic_compare_exchange_strong(&counters->since, &none, timestamp_now());
     metrics_in_hand(0, 0); /* of the process that had the lot before */
     return !err_is_set(err);
 }
@@ -126,28 +138,48 @@ static bool claim(struct series *series, enum metric_family family, const struct
     return true;
 }
 
-/* The counter of the series; two threads that begin one at the same time may make two, which are
- * added up when they are read. */
-static _Atomic uint64_t *counter_of(enum metric_family family, const struct slice *labels) {
+/* The series; two threads that begin one at the same time may make two, which are added up when
+ * they are read. NULL: there is no place for it. */
+static struct series *series_of(enum metric_family family, const struct slice *labels) {
     uint32_t at = hash_of(family, labels);
     for (size_t i = 0; i < SERIES; i++) {
         struct series *series = &counters->series[(at + i) % SERIES];
         uint32_t state = atomic_load_explicit(&series->state, memory_order_acquire);
         if ((state == SERIES_READY && is_named(series, family, labels)) ||
             (state == SERIES_FREE && claim(series, family, labels))) {
-            return &series->count;
+            return series;
         }
     }
-    return &counters->beyond[family];
+    return NULL;
+}
+
+/* One more of the series, which is returned, if there is one. */
+static struct series *count(enum metric_family family, struct slice first, struct slice second,
+                            struct slice third) {
+    struct slice labels[METRIC_LABELS] = {slice_first(first, METRIC_LABEL_MAX),
+                                          slice_first(second, METRIC_LABEL_MAX),
+                                          slice_first(third, METRIC_LABEL_MAX)};
+    struct series *series = NULL;
+    if (counters != NULL) {
+        series = series_of(family, labels);
+        add(series != NULL ? &series->count : &counters->beyond[family], 1);
+    }
+    return series;
 }
 
 void metrics_count(enum metric_family family, struct slice first, struct slice second,
                    struct slice third) {
-    if (counters != NULL) {
-        struct slice labels[METRIC_LABELS] = {slice_first(first, METRIC_LABEL_MAX),
-                                              slice_first(second, METRIC_LABEL_MAX),
-                                              slice_first(third, METRIC_LABEL_MAX)};
-        add(counter_of(family, labels), 1);
+    (void)count(family, first, second, third);
+}
+
+void metrics_count_refusal(struct slice source, struct slice reason, int64_t received_at) {
+    struct series *series = count(METRIC_REFUSALS, source, reason, SLICE_EMPTY);
+    if (series != NULL) {
+        int64_t last = atomic_load_explicit(&series->last_at, memory_order_relaxed);
+        while (received_at > last &&
+               !atomic_compare_exchange_weak_explicit(&series->last_at, &last, received_at,
+                                                      memory_order_relaxed, memory_order_relaxed)) {
+        }
     }
 }
 
@@ -240,4 +272,63 @@ bool metrics_processes(struct metric_processes *out) {
         }
     }
     return counters != NULL;
+}
+
+/* ---- what others counted ---- */
+
+/* The row of the series, at the end when there was none yet. */
+static struct metric_refusal *row_of(struct metric_refusals *refusals,
+                                     const struct series *series) {
+    struct metric_refusal *last = &refusals->rows[refusals->count], *row = refusals->rows;
+    /* Whose memory it is can write anything there. */
+    (void)snprintf(last->source, sizeof(last->source), "%.*s", METRIC_LABEL_MAX, series->labels[0]);
+    (void)snprintf(last->reason, sizeof(last->reason), "%.*s", METRIC_LABEL_MAX, series->labels[1]);
+    while (row < last &&
+           (strcmp(row->source, last->source) != 0 || strcmp(row->reason, last->reason) != 0)) {
+        row++;
+    }
+    refusals->count += row == last ? 1 : 0;
+    return row;
+}
+
+static int by_time(const void *a, const void *b) {
+    const struct metric_refusal *left = a, *right = b;
+    return (left->last_at < right->last_at) - (left->last_at > right->last_at);
+}
+
+static void collect(struct metric_refusals *out, const struct counters *from) {
+    out->since = atomic_load_explicit(&from->since, memory_order_relaxed);
+    for (size_t i = 0; i < SERIES; i++) {
+        const struct series *series = &from->series[i];
+        if (is_ready(series, METRIC_REFUSALS)) {
+            struct metric_refusal *row = row_of(out, series);
+            int64_t last = atomic_load_explicit(&series->last_at, memory_order_relaxed);
+            row->count += value_of(&series->count);
+            row->last_at = last > row->last_at ? last : row->last_at;
+        }
+    }
+    qsort(out->rows, out->count, sizeof(*out->rows), by_time);
+}
+
+bool metrics_refusals(const char *name, struct metric_refusals *out, struct err *err) {
+    char whole[NAME_MAX_LEN];
+    *out = (struct metric_refusals){.rows = NULL};
+    whole_name(whole, name);
+    struct shared *others = shared_look(whole, sizeof(struct counters), err);
+    if (others == NULL) {
+        return false;
+    }
+    out->rows = calloc(SERIES, sizeof(*out->rows));
+    if (out->rows != NULL) {
+        collect(out, shared_bytes(others));
+    } else {
+        err_set(err, ERR_MEMORY, "out of memory");
+    }
+    shared_close(others);
+    return out->rows != NULL;
+}
+
+void metrics_refusals_free(struct metric_refusals *refusals) {
+    free(refusals->rows);
+    *refusals = (struct metric_refusals){.rows = NULL};
 }

@@ -15,7 +15,7 @@
 /* Counters with labels. The labels' values are slices in the order given here. */
 enum metric_family {
     METRIC_REQUESTS,            /* status */
-    METRIC_REFUSALS,            /* source, reason */
+    METRIC_REFUSALS,            /* source, reason: metrics_count_refusal() */
     METRIC_DELIVERIES,          /* source, event_type, outcome */
     METRIC_CONFIGURATION_READS, /* outcome */
     METRIC_FAMILIES
@@ -44,6 +44,8 @@ void metrics_close(void);
  * the program. Should there be too many all the same, the rest is counted with labels "other". */
 void metrics_count(enum metric_family family, struct slice first, struct slice second,
                    struct slice third);
+/* One more of METRIC_REFUSALS, of a request received then: of each series the latest is kept. */
+void metrics_count_refusal(struct slice source, struct slice reason, int64_t received_at);
 void metrics_observe(enum metric_histogram histogram, int64_t value);
 /* Requests that this process has in hand, and how many it takes. */
 void metrics_in_hand(size_t in_hand, size_t most);
@@ -71,5 +73,26 @@ struct metric_processes {
 };
 /* False before metrics_open(). */
 MUST_CHECK bool metrics_processes(struct metric_processes *out);
+
+/* ---- what others counted ---- */
+
+struct metric_refusal {
+    char source[METRIC_LABEL_MAX + 1]; /* empty: of none of the configuration */
+    char reason[METRIC_LABEL_MAX + 1];
+    uint64_t count;
+    int64_t last_at; /* when the last was received */
+};
+struct metric_refusals {
+    int64_t since; /* when the counting began */
+    struct metric_refusal *rows;
+    size_t count;
+};
+/*
+ * The refusals that the counters called NAME hold, the latest first, whether this process has them
+ * open or not; freed by metrics_refusals_free(). False, and OUT empty: without ERR where nobody has
+ * counted under that name, with ERR where the counters may not be read.
+ */
+MUST_CHECK bool metrics_refusals(const char *name, struct metric_refusals *out, struct err *err);
+void metrics_refusals_free(struct metric_refusals *refusals);
 
 #endif

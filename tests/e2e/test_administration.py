@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import pwd
 import re
 import subprocess
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any, Callable, Iterator
 
 import psycopg
@@ -579,6 +581,62 @@ def test_sources_that_came_or_went(stack: Stack, deliveries: dict[str, str]) -> 
     assert sources["fresh"]["seen"] is None and "crowdsender" in {row["source"] for row in answer["not_configured"]}
     assert sources["shipup"]["url"].endswith("/shipup/URL_TOKEN") and "tttt" not in text
     assert "nothing has come yet" in text and "crowdsender\n  not configured any more" in text
+
+
+def refusals(stack: Stack) -> dict[str, list[tuple[str, int]]]:
+    """By source, the latest first."""
+    answer = run_json(stack, "sources")
+    assert answer["refusals_problem"] is None and answer["refusals_since"] < now()
+    rows = {row["source"]: row["refusals"] for row in answer["sources"]} | {"": answer["refusals_of_no_source"]}
+    assert all(row["last_at"] >= answer["refusals_since"] for found in rows.values() for row in found)
+    return {source: [(row["reason"], row["count"]) for row in found] for source, found in rows.items()}
+
+
+def test_the_last_refusal_and_its_reason(stack: Stack) -> None:
+    event = client.status_changed(client.uid("T"), "IN_TRANSIT")
+    sender = stack.sender("crossborderly")
+    before = {(source, *row) for source, found in refusals(stack).items() for row in found}
+    began = now()[:23]
+    for credential in (client.nothing, client.crossborderly_signature("another secret"), client.nothing):
+        assert sender.post(event, credential=credential).status == 401
+    assert stack.sender(client.uid("nobody-"), client.nothing).post(event).status == 401
+    after = refusals(stack)
+    assert [reason for reason, _ in after["crossborderly"]][:2] == ["signature_missing", "signature_wrong"]
+    assert after[""][0][0] == "unknown_source"
+    counts = {(source, reason): count for source, reason, count in before}
+    grown = {(source, reason): count - counts.get((source, reason), 0) for source, found in after.items() for reason, count in found}
+    assert {one: more for one, more in grown.items() if more} == {
+        ("crossborderly", "signature_missing"): 2, ("crossborderly", "signature_wrong"): 1, ("", "unknown_source"): 1}
+    text = run(stack, "sources")
+    last = re.search(r"^crossborderly\n(?:.*\n){3}  refused  (\S+)Z signature_missing \(\d+ in all\)\n {11}\S+Z signature_wrong ", text, re.MULTILINE)
+    assert last and began <= last.group(1) <= now()[:23], text
+    assert re.search(r"^\(no source of the configuration\)\n  refused  \S+Z unknown_source ", text, re.MULTILINE), text
+    if os.getuid() == 0:
+        root = subprocess.run(
+            [stack.program("waybill"), "sources"], env=os.environ | {"WAYBILL_CONFIG": str(stack.config), "WAYBILL_DSN": stack.env["WAYBILL_DSN"]},
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=True)
+        assert root.stdout == text, "root sees what the responder's user sees"
+
+
+def test_refusals_that_are_not_known_are_not_invented(stack: Stack) -> None:
+    """Nobody has counted under this configuration; another user has, and keeps it for itself."""
+    with other_config(stack, lambda text: text) as config:
+        digest = hashlib.sha256(os.path.realpath(config).encode()).hexdigest()[:16]
+        other = pwd.getpwnam("daemon")
+        counters = Path(f"/dev/shm/waybill-metrics-2-webhook.fcgi-{digest}-{other.pw_uid}")
+        for why in ("no webhook.fcgi of this release runs with this configuration", f"only user daemon may read {counters}"):
+            if "daemon" in why:
+                counters.touch(mode=0)
+                if os.getuid() == 0:
+                    os.chown(counters, other.pw_uid, other.pw_gid)
+            try:
+                answer = run_json(stack, "sources", WAYBILL_CONFIG=config)
+                text = run(stack, "sources", WAYBILL_CONFIG=config)
+            finally:
+                counters.unlink(missing_ok=True)
+            assert answer["refusals_problem"] == why and answer["refusals_since"] is answer["refusals_of_no_source"] is None
+            assert {row["refusals"] for row in answer["sources"]} == {None}
+            assert text.endswith(f"\nwhat was refused is not known: {why}\n") and "  refused" not in text
 
 
 # ---- status ----

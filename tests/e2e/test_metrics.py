@@ -327,7 +327,7 @@ def a_configuration(stack: Stack) -> Iterator[tuple[Path, Path]]:
         os.chmod(folder, 0o777)
         config.chmod(0o644)
         digest = hashlib.sha256(str(config.resolve()).encode()).hexdigest()[:16]
-        yield config, Path(f"/dev/shm/waybill-metrics-1-status.fcgi-{stack.pgdata.stat().st_uid}-{digest}")
+        yield config, Path(f"/dev/shm/waybill-metrics-2-status.fcgi-{digest}-{stack.pgdata.stat().st_uid}")
 
 
 def test_nothing_stays_behind(stack: Stack) -> None:

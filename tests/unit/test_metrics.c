@@ -1,5 +1,6 @@
 /* What processes count together: here two handles on one name, as two processes have. */
 #include "adapter/shared.h"
+#include "base/timestamp.h"
 #include "engine/metrics.h"
 
 #include <setjmp.h> /* cmocka wants these before itself */
@@ -15,19 +16,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char name[64], path[128];
+static char name[64], shared_name[64], path[128];
 
 /* A name of this run's own. */
 static int choose_name(void **state) {
     (void)state;
     (void)snprintf(name, sizeof(name), "test-%ld", (long)getpid());
-    (void)snprintf(path, sizeof(path), "/dev/shm/waybill-test-%ld", (long)getpid());
+    (void)snprintf(shared_name, sizeof(shared_name), "waybill-test-%ld", (long)getpid());
+    (void)snprintf(path, sizeof(path), "/dev/shm/%s-%u", shared_name, (unsigned)geteuid());
     return 0;
 }
 
 static struct shared *must_open(size_t size) {
     struct err err = ERR_INIT;
-    struct shared *shared = shared_open(path + strlen("/dev/shm/"), size, &err);
+    struct shared *shared = shared_open(shared_name, size, &err);
     assert_non_null(shared);
     assert_false(err_is_set(&err));
     return shared;
@@ -64,7 +66,7 @@ static void a_killed_process_leaves_its_counts(void **state) {
     pid_t child = fork();
     if (child == 0) {
         struct err err = ERR_INIT;
-        struct shared *other = shared_open(path + strlen("/dev/shm/"), 4096, &err);
+        struct shared *other = shared_open(shared_name, 4096, &err);
         if (other != NULL && !shared_is_held(own, shared_lot(other) + 1)) {
             ((char *)shared_bytes(other))[5] = (char)shared_lot(other);
         }
@@ -88,7 +90,7 @@ static void what_cannot_be_shared_is_private(void **state) {
         fputs("of another size", file);
         fclose(file);
         assert_int_equal(chmod(path, modes[i]), 0);
-        struct shared *shared = shared_open(path + strlen("/dev/shm/"), 4096, &err);
+        struct shared *shared = shared_open(shared_name, 4096, &err);
         assert_non_null(shared);
         assert_true(err_is_set(&err));
         ((char *)shared_bytes(shared))[4095] = 1;
@@ -100,7 +102,7 @@ static void what_cannot_be_shared_is_private(void **state) {
     }
     assert_int_equal(symlink("/etc/passwd", path), 0);
     struct err err = ERR_INIT;
-    struct shared *shared = shared_open(path + strlen("/dev/shm/"), 4096, &err);
+    struct shared *shared = shared_open(shared_name, 4096, &err);
     assert_true(err_is_set(&err));
     shared_close(shared);
     unlink(path);
@@ -114,13 +116,83 @@ static void there_are_lots_for_so_many(void **state) {
         all[i] = must_open(4096);
         assert_int_equal(shared_lot(all[i]), i);
     }
-    struct shared *beyond = shared_open(path + strlen("/dev/shm/"), 4096, &err);
+    struct shared *beyond = shared_open(shared_name, 4096, &err);
     assert_true(err_is_set(&err));
     shared_close(beyond);
     for (size_t i = 0; i < SHARED_LOTS; i++) {
         shared_close(all[i]);
     }
     assert_false(exists());
+}
+
+/* Reads what is there, holds no lot, and neither keeps nor removes anything. */
+static void one_who_looks_leaves_no_trace(void **state) {
+    struct err err = ERR_INIT;
+    (void)state;
+    assert_null(shared_look(shared_name, 4096, &err));
+    assert_false(err_is_set(&err));
+    struct shared *one = must_open(4096);
+    struct shared *look = shared_look(shared_name, 4096, &err);
+    assert_non_null(look);
+    ((char *)shared_bytes(one))[7] = 9;
+    assert_int_equal(((const char *)shared_bytes(look))[7], 9);
+    assert_false(shared_is_held(one, 1));
+    shared_close(look);
+    assert_true(exists());
+    look = shared_look(shared_name, 4096, &err);
+    shared_close(one);
+    assert_false(exists());
+    assert_int_equal(((const char *)shared_bytes(look))[7], 9);
+    shared_close(look);
+}
+
+static void what_is_not_of_its_user_is_not_looked_at(void **state) {
+    static const struct {
+        const char *content;
+        mode_t mode;
+    } rows[] = {{"", 0600}, {"of another size", 0600}, {"for everybody", 0644}};
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct err err = ERR_INIT;
+        FILE *file = fopen(path, "w");
+        assert_non_null(file);
+        fputs(rows[i].content, file);
+        fclose(file);
+        assert_int_equal(chmod(path, rows[i].mode), 0);
+        assert_null(shared_look(shared_name, 4096, &err));
+        assert_non_null(strstr(err.message, path));
+        unlink(path);
+    }
+    assert_int_equal(symlink("/etc/passwd", path), 0);
+    struct err err = ERR_INIT;
+    assert_null(shared_look(shared_name, 4096, &err));
+    assert_true(err_is_set(&err));
+    unlink(path);
+}
+
+/* Names of other users, which only root could give away; here none of them belongs to its user. */
+static void those_of_one_other_user_are_meant(void **state) {
+    char others[2][128];
+    struct err one = ERR_INIT, two = ERR_INIT, own = ERR_INIT;
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        (void)snprintf(others[i], sizeof(others[i]), "/dev/shm/%s-%u", shared_name,
+                       (unsigned)geteuid() + 1 + i);
+        FILE *file = fopen(others[i], "w");
+        assert_non_null(file);
+        fclose(file);
+        struct err *err = i == 0 ? &one : &two;
+        assert_null(shared_look(shared_name, 4096, err));
+    }
+    assert_non_null(strstr(one.message, others[0]));
+    assert_non_null(strstr(two.message, "several users"));
+    struct shared *shared = must_open(4096);
+    struct shared *look = shared_look(shared_name, 4096, &own);
+    assert_non_null(look);
+    shared_close(look);
+    shared_close(shared);
+    unlink(others[0]);
+    unlink(others[1]);
 }
 
 /* ---- counters ---- */
@@ -272,6 +344,39 @@ static void without_a_start_nothing_happens(void **state) {
     assert_false(metrics_processes(&processes));
 }
 
+static void refusals_are_told_latest_first(void **state) {
+    static const struct {
+        const char *source, *reason;
+        int64_t at;
+    } rows[] = {{"a", "x", 50}, {"a", "x", 40}, {"a", "y", 60}, {"b", "x", 55}, {"", "z", 70}};
+    static const struct {
+        const char *source, *reason;
+        uint64_t count;
+        int64_t at;
+    } expected[] = {{"", "z", 1, 70}, {"a", "y", 1, 60}, {"b", "x", 1, 55}, {"a", "x", 2, 50}};
+    struct metric_refusals refusals;
+    struct err err = ERR_INIT;
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        metrics_count_refusal(slice_from_cstr(rows[i].source), slice_from_cstr(rows[i].reason),
+                              rows[i].at);
+    }
+    DELIVERED("a", "b", "c");
+    assert_true(metrics_refusals(name, &refusals, &err));
+    assert_int_equal(refusals.count, sizeof(expected) / sizeof(expected[0]));
+    assert_true(refusals.since > TIMESTAMP_MIN);
+    for (size_t i = 0; i < refusals.count; i++) {
+        assert_string_equal(refusals.rows[i].source, expected[i].source);
+        assert_string_equal(refusals.rows[i].reason, expected[i].reason);
+        assert_int_equal(refusals.rows[i].count, expected[i].count);
+        assert_int_equal(refusals.rows[i].last_at, expected[i].at);
+    }
+    metrics_refusals_free(&refusals);
+    assert_false(metrics_refusals("nobody", &refusals, &err));
+    assert_false(err_is_set(&err));
+    assert_null(refusals.rows);
+}
+
 static void what_is_in_hand(void **state) {
     struct metric_processes processes;
     (void)state;
@@ -290,12 +395,16 @@ int main(void) {
         cmocka_unit_test(a_killed_process_leaves_its_counts),
         cmocka_unit_test(what_cannot_be_shared_is_private),
         cmocka_unit_test(there_are_lots_for_so_many),
+        cmocka_unit_test(one_who_looks_leaves_no_trace),
+        cmocka_unit_test(what_is_not_of_its_user_is_not_looked_at),
+        cmocka_unit_test(those_of_one_other_user_are_meant),
         WITH_COUNTERS(series_are_told_apart),
         WITH_COUNTERS(a_long_label_is_cut),
         WITH_COUNTERS(too_many_series_are_counted_together),
         WITH_COUNTERS(threads_count_together),
         WITH_COUNTERS(values_find_their_buckets),
         WITH_COUNTERS(what_is_in_hand),
+        WITH_COUNTERS(refusals_are_told_latest_first),
         cmocka_unit_test(without_a_start_nothing_happens),
     };
     return cmocka_run_group_tests(tests, choose_name, NULL);
