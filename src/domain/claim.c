@@ -76,7 +76,7 @@ struct reader {
     const struct changes *changes;
     const struct uuid *delivery;
     struct arena *arena;
-    struct claim *claims;
+    struct claim *claims, beyond; /* the one that finds no room is written there */
     size_t count, room;
     struct slice fact_key; /* of the change at hand */
     struct slice box_id;   /* of the change at hand */
@@ -94,10 +94,9 @@ static struct slice keep(struct reader *reader, struct strbuf *text) {
 
 static struct claim *add_claim(struct reader *reader, enum fact fact, struct slice key,
                                struct slice value) {
-    static struct claim beyond;
     if (reader->count == reader->room) {
         reader->failed = true;
-        return &beyond;
+        return &reader->beyond;
     }
     struct claim *claim = &reader->claims[reader->count++];
     *claim =
@@ -369,11 +368,6 @@ static size_t time_offset(enum fact_rule rule) {
     return rule == RULE_STATUS ? 1 : 0;
 }
 
-static int compare(struct slice a, struct slice b) {
-    int order = memcmp(a.data, b.data, a.len < b.len ? a.len : b.len);
-    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
-}
-
 static bool is_key(enum fact_rule rule, struct slice key) {
     return key.len >= time_offset(rule) + TIME_BYTES + EVENT_KEY_BYTES;
 }
@@ -402,7 +396,7 @@ static struct slice loss_in_the_middle(enum fact_rule rule, struct slice winner,
     size_t from = time_offset(rule) + TIME_BYTES;
     struct slice ours = part(winner, from, winner.len - EVENT_KEY_BYTES);
     struct slice theirs = part(loser, from, loser.len - EVENT_KEY_BYTES);
-    if (compare(ours, theirs) == 0) {
+    if (slice_cmp(ours, theirs) == 0) {
         return SLICE_EMPTY;
     }
     if (rule == RULE_SNAPSHOT) {
@@ -416,7 +410,7 @@ struct slice claim_loss(enum fact_rule rule, struct slice winner, struct slice l
     if (rule == RULE_EVER || rule == RULE_EARLIEST) {
         return rule == RULE_EVER ? SLICE_OF("repeated") : SLICE_OF("not_earliest");
     }
-    if (!is_key(rule, winner) || !is_key(rule, loser) || compare(loser, winner) > 0) {
+    if (!is_key(rule, winner) || !is_key(rule, loser) || slice_cmp(loser, winner) > 0) {
         return SLICE_OF("unread");
     }
     if (rule == RULE_STATUS && loser.data[0] != winner.data[0]) {
