@@ -75,7 +75,7 @@ check_units() {
     for unit in apache-conf/systemd/*; do
         sed 's|^ExecStart=.*|ExecStart=/bin/true|' "$unit" >"$WORK/${unit##*/}"
     done
-    quietly systemd systemd-analyze verify --man=no "$WORK"/*.service "$WORK"/*.socket
+    quietly systemd systemd-analyze verify --man=no "$WORK"/*.service "$WORK"/*.socket "$WORK"/*.timer
     # Its scale ends at 10.0, "dangerous"; the threshold is in tenths.
     for unit in "$WORK"/*.service; do
         quietly "${unit##*/}: exposure" systemd-analyze security --no-pager --offline=yes --threshold=$MOST_EXPOSURE "$unit"

@@ -47,8 +47,8 @@ const struct command prune_command = {
     .summary = "remove entries of the change feed that newer changes have replaced",
     .details = "Every change of an order is an entry, about 70 bytes; only the newest of an order "
                "is of use. Cursors stay good. While webhooks and readers go on; once a month is "
-               "plenty.",
+               "plenty: systemctl enable --now waybill-prune.timer.",
     .takes_dsn = true,
-    .examples = {"waybill prune"},
+    .examples = {"sudo -u postgres waybill prune --dsn dbname=waybill"},
     .run = run_prune,
 };
