@@ -30,6 +30,8 @@ present() {
 missing=()
 [ "${1:-}" = recovery ] || present wrk || missing+=(wrk)
 /usr/bin/python3 -c 'import psycopg' 2>/dev/null || missing+=(python3-psycopg)
+# The clients of the tests compare answers with their description.
+[ "${1:-}" != recovery ] || /usr/bin/python3 -c 'import jsonschema' 2>/dev/null || missing+=(python3-jsonschema)
 [ "${#missing[@]}" = 0 ] || install_missing "${missing[@]}" || {
     echo "waybill: these are missing (by their Debian names): ${missing[*]}" >&2
     exit 1

@@ -7,6 +7,7 @@ import socket
 import struct
 from typing import Mapping
 
+from described import check_described
 from http_plain import TIMEOUT, Answer
 
 BEGIN, ABORT, END, PARAMS, STDIN, STDOUT, STDERR, DATA, GET_VALUES = 1, 2, 3, 4, 5, 6, 7, 8, 9
@@ -43,7 +44,7 @@ def head(params: Mapping[str, str]) -> bytes:
 def request(address: str | tuple[str, int], params: Mapping[str, str], body: bytes = b"", complete: bool = True) -> Answer | None:
     """One request. Unless COMPLETE the connection breaks after BODY, and there is no answer."""
     with begin(address, params, body, complete) as connection:
-        return finish(connection) if complete else None
+        return finish(connection, params) if complete else None
 
 
 def begin(address: str | tuple[str, int], params: Mapping[str, str], body: bytes = b"", complete: bool = True) -> socket.socket:
@@ -58,8 +59,9 @@ def begin(address: str | tuple[str, int], params: Mapping[str, str], body: bytes
     return connection
 
 
-def finish(connection: socket.socket) -> Answer:
-    return parse_cgi(_read_output(connection))
+def finish(connection: socket.socket, params: Mapping[str, str]) -> Answer:
+    """The answer to the request of PARAMS."""
+    return parse_cgi(_read_output(connection), params)
 
 
 def _read_output(connection: socket.socket) -> bytes:
@@ -74,11 +76,15 @@ def _read_output(connection: socket.socket) -> bytes:
                 output += content
 
 
-def parse_cgi(output: bytes) -> Answer:
-    """A CGI answer (RFC 3875)."""
+def parse_cgi(output: bytes, params: Mapping[str, str]) -> Answer:
+    """A CGI answer (RFC 3875), compared with its description. The id of the request is always there: no web server is between."""
     fields, _, body = output.partition(b"\r\n\r\n")
     headers = email.parser.BytesHeaderParser().parsebytes(fields + b"\r\n\r\n")
-    return Answer(int(headers.get("Status", "200").split()[0]), headers, body)
+    answer = Answer(int(headers.get("Status", "200").split()[0]), headers, body)
+    assert answer.header("X-Request-Id"), f"no X-Request-Id: {answer}"
+    target = params.get("REQUEST_URI") or params.get("SCRIPT_NAME", "") + params.get("PATH_INFO", "")
+    check_described(params.get("REQUEST_METHOD", ""), target, answer)
+    return answer
 
 
 def post_params(target: str, body: bytes, headers: Mapping[str, str], mount: str = "/webhooks") -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import email.parser
 import json
 import re
 import sys
@@ -13,9 +14,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Sequence
 
-from http_plain import TIMEOUT, Site
+from described import check_described
+from http_plain import TIMEOUT, Answer, Site
 from waiting import wait_until
 
+# Answers of one outcome are alike: that many of each are compared with their description.
+LOOKED_AT = 500
 # Before the next request after a refusal, as a sender would; otherwise what is down for a moment uses a whole load up.
 PAUSE_SECONDS = 0.1
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -30,6 +34,12 @@ class Reply:
     body: bytes
     began: float  # on the monotonic clock
     seconds: float
+
+    @property
+    def answer(self) -> Answer:
+        fields = email.parser.BytesHeaderParser().parsebytes(self.head.partition(b"\r\n")[2] + b"\r\n\r\n")
+        assert self.status is not None
+        return Answer(self.status, fields, self.body)
 
     @property
     def outcome(self) -> tuple[int | None, str | None]:
@@ -120,6 +130,12 @@ class Load:
         self._thread.join()
         if self._failure is not None:
             raise self._failure
+        looked_at: Counter[tuple[int | None, str | None]] = Counter()
+        for number, reply in self.replies.items():
+            if number is not None and reply.status is not None and looked_at[reply.outcome] < LOOKED_AT:
+                looked_at[reply.outcome] += 1
+                method, target, _ = self.requests[number].partition(b"\r\n")[0].decode("latin-1").split(" ")
+                check_described(method, target, reply.answer)
 
     def _run(self) -> None:
         try:

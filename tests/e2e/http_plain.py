@@ -1,4 +1,4 @@
-"""HTTP/1.1 over a socket: well-formed requests, and requests that no library would send."""
+"""HTTP/1.1 over a socket: well-formed requests, and requests that no library would send. Every answer is compared with its description."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import json
 import socket
 from dataclasses import dataclass
 from typing import Any, Mapping
+
+from described import check_described
 
 TIMEOUT = 60.0
 
@@ -72,7 +74,11 @@ def send_raw(site: Site, data: bytes, method: str = "POST", half_close: bool = F
                 connection.shutdown(socket.SHUT_WR)
         except (BrokenPipeError, ConnectionResetError):
             pass  # answered before all of it was read
-        return read_answer(connection, method)
+        answer = read_answer(connection, method)
+    words = data.partition(b"\r\n")[0].decode("latin-1").split(" ")
+    if answer is not None and len(words) == 3:
+        check_described(words[0], words[1], answer)
+    return answer
 
 
 def read_answer(connection: socket.socket, method: str) -> Answer | None:
@@ -95,7 +101,9 @@ class Connection:
     def request(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
         self._connection.request(method, target, body, dict(headers))
         response = self._connection.getresponse()
-        return Answer(response.status, response.headers, response.read())
+        answer = Answer(response.status, response.headers, response.read())
+        check_described(method, target, answer)
+        return answer
 
     def __enter__(self) -> Connection:
         return self

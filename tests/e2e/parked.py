@@ -23,9 +23,8 @@ class Requests:
         events = list(events)
         credentials = {source: stack.sender(source).credential for source in {event.source for event in events}}
         address = stack.responder_socket("webhook")
-        self._connections = [
-            fastcgi.begin(address, fastcgi.post_params(f"/{event.source}", event.body, credentials[event.source](event.body)), event.body)
-            for event in events]
+        self._params = [fastcgi.post_params(f"/{event.source}", event.body, credentials[event.source](event.body)) for event in events]
+        self._connections = [fastcgi.begin(address, params, event.body) for params, event in zip(self._params, events)]
 
     def wait_parked(self) -> None:
         """Until all of them are read and nothing is left to do for any thread of the process: they wait for the database."""
@@ -33,11 +32,11 @@ class Requests:
         wait_until(lambda: all(_is_asleep(self._pid) for _ in range(3)), "nothing is left to do")
 
     def answers(self) -> list[Answer]:
-        return [self._answer(connection) for connection in self._connections]
+        return [self._answer(connection, params) for connection, params in zip(self._connections, self._params)]
 
-    def _answer(self, connection: fastcgi.socket.socket) -> Answer:
+    def _answer(self, connection: fastcgi.socket.socket, params: dict[str, str]) -> Answer:
         with connection:
-            answer = fastcgi.finish(connection)
+            answer = fastcgi.finish(connection, params)
             assert connection.recv(1) == b"", "there is more than one answer"
             return answer
 

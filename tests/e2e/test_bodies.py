@@ -220,7 +220,7 @@ def as_cgi(stack: Stack, body: bytes, length: int | None = None) -> Answer:
         [stack.program("webhook.fcgi")], env=params | {"WAYBILL_CONFIG": str(stack.config)}, input=body, capture_output=True, timeout=60,
         **stack.owner)
     assert result.returncode == 0, result
-    return wb.check_answer(fastcgi.parse_cgi(result.stdout))
+    return wb.check_answer(fastcgi.parse_cgi(result.stdout, params))
 
 
 def test_plain_cgi_takes_one_request(stack: Stack) -> None:

@@ -176,6 +176,6 @@ def test_no_descriptor_is_left(stack: Stack) -> None:
         assert calls <= 20 * elapsed and waits <= 20 * elapsed and used < 0.2 * elapsed
         for connection in silent:
             connection.close()
-        assert sorted(fastcgi.finish(connection).outcome for connection in waiting) == [APPLIED, DUPLICATE, DUPLICATE]
+        assert sorted(fastcgi.finish(connection, params).outcome for connection in waiting) == [APPLIED, DUPLICATE, DUPLICATE]
         assert_stored_once(stack, [body], times=3)
         faulty.wait_ready()

@@ -247,7 +247,7 @@ def test_a_flood_of_bodies_before_authentication(stack: Stack) -> None:
         with ThreadPoolExecutor(40) as pool:
             connections = list(pool.map(flood, range(40)))
             most = resident_bytes(stack.pid("webhook"))
-            statuses = list(pool.map(lambda connection: finish(connection, fastcgi.stream(fastcgi.STDIN, body[-1:])), connections))
+            statuses = list(pool.map(lambda connection: finish(connection, params, fastcgi.stream(fastcgi.STDIN, body[-1:])), connections))
         assert stack.sender("crossborderly").post(new_event()).outcome == (200, "applied")
     # Four fit, and those that come in together keep each other out.
     assert set(statuses) <= {401, 503} and statuses.count(401) <= 4 and statuses.count(503) >= 30, statuses
@@ -256,13 +256,13 @@ def test_a_flood_of_bodies_before_authentication(stack: Stack) -> None:
     assert stack.stored(body) == []
 
 
-def finish(connection: socket.socket, rest: bytes) -> int:
+def finish(connection: socket.socket, params: dict[str, str], rest: bytes) -> int:
     with connection:
         try:
             connection.sendall(rest + fastcgi.record(fastcgi.STDIN, b""))
         except (BrokenPipeError, ConnectionResetError):
             pass  # answered already
-        return fastcgi.finish(connection).status
+        return fastcgi.finish(connection, params).status
 
 
 def test_a_flood_of_requests_before_authentication(stack: Stack) -> None:
@@ -276,7 +276,7 @@ def test_a_flood_of_requests_before_authentication(stack: Stack) -> None:
         start = time.monotonic()
         assert [direct_status(stack, params) for _ in range(20)] == [503] * 20
         assert time.monotonic() - start < 5.0
-        assert [finish(connection, fastcgi.stream(fastcgi.STDIN, b"{}")) for connection in held] == [401] * 8
+        assert [finish(connection, params, fastcgi.stream(fastcgi.STDIN, b"{}")) for connection in held] == [401] * 8
         wait_until(lambda: direct_status(stack, params) == 401, "there is room again")
 
 

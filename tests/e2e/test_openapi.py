@@ -79,16 +79,75 @@ def test_the_words_are_those_of_the_sources() -> None:
     assert reasons == words("cli/explain.c", r'\{SLICE\("(\w+)"\), SLICE')
 
 
-def test_what_is_not_described_is_found() -> None:
+ID = {"X-Request-Id": "0" * 32}
+JSON, PROBLEM = ID | {"Content-Type": "application/json"}, ID | {"Content-Type": "application/problem+json"}
+DELIVERY = "01234567-89ab-8def-8123-456789abcdef"
+
+
+def received(**members: object) -> bytes:
+    return json.dumps({"received": True, "outcome": "applied", "delivery": DELIVERY} | members).encode()
+
+
+def problem(status: int, **members: object) -> bytes:
+    return json.dumps({"type": "about:blank", "title": "Something", "status": status} | members).encode()
+
+
+# A request, the answer to it that is described, and some that are not.
+DESCRIBED: dict[str, tuple[str, Answer, list[Answer]]] = {
+    "livez": ("GET /status/livez", Answer(200, JSON | {"Cache-Control": "no-store"}, b'{"status":"ok"}'), [
+        Answer(200, JSON | {"Cache-Control": "no-store"}, b'{"status":"fine"}'),
+        Answer(200, JSON | {"Cache-Control": "no-store"}, b'{"status":"ok","more":1}'),
+        Answer(200, JSON | {"Cache-Control": "no-store"}, b""),
+        Answer(201, JSON | {"Cache-Control": "no-store"}, b'{"status":"ok"}'),
+        Answer(200, JSON | {"Cache-Control": "public"}, b'{"status":"ok"}'),
+        Answer(200, ID | {"Content-Type": "text/html", "Cache-Control": "no-store"}, b"{}"),
+    ]),
+    "an event": ("POST /webhooks/some", Answer(200, JSON, received()), [
+        Answer(200, JSON, received(more=1)), Answer(200, JSON, received(outcome="kept")), Answer(200, JSON, received(delivery="1")),
+        Answer(200, JSON, received(delivery=None)), Answer(200, JSON, received(detail="$.id")), Answer(200, JSON, received(outcome="quarantined")),
+        Answer(200, JSON | {"X-Request-Id": "1"}, received()), Answer(204, ID, b""),
+    ]),
+    "a check of the URL": ("POST /cgi/webhooks/some", Answer(200, JSON, received(outcome="ignored", delivery=None)), [
+        Answer(200, JSON, received(outcome="duplicate", delivery=None)),
+    ]),
+    "refused": ("POST /webhooks/some/token", Answer(401, PROBLEM | {"WWW-Authenticate": 'Basic realm="waybill", Bearer'}, problem(401)), [
+        Answer(401, PROBLEM, problem(401)), Answer(401, PROBLEM | {"WWW-Authenticate": "Bearer"}, problem(401)),
+        Answer(401, JSON | {"WWW-Authenticate": 'Basic realm="waybill", Bearer'}, problem(401)), Answer(403, PROBLEM, problem(403)),
+        Answer(401, PROBLEM | {"WWW-Authenticate": 'Basic realm="waybill", Bearer'}, problem(401, source="some")),
+    ]),
+    "not POST": ("GET /webhooks/some", Answer(405, PROBLEM | {"Allow": "POST"}, problem(405)), [
+        Answer(405, PROBLEM | {"Allow": "GET, HEAD"}, problem(405)), Answer(405, PROBLEM, problem(405)),
+    ]),
+    "not POST, without a body": ("HEAD /webhooks/some", Answer(405, PROBLEM | {"Allow": "POST"}, b""), [
+        Answer(405, PROBLEM | {"Allow": "POST"}, problem(405)),
+    ]),
+    "not now": ("POST /hooks/some", Answer(503, PROBLEM | {"Retry-After": "5"}, problem(503)), [
+        Answer(503, PROBLEM, problem(503)), Answer(503, PROBLEM | {"Retry-After": "soon"}, problem(503)),
+    ]),
+    "no path": ("GET /status/some", Answer(404, PROBLEM, problem(404)), [
+        Answer(200, JSON, b"{}"), Answer(404, JSON, b"{}"), Answer(404, {"Content-Type": "application/problem+json"}, problem(404)),
+    ]),
+}
+
+
+@pytest.mark.parametrize("case", DESCRIBED)
+def test_what_is_not_described_is_found(case: str) -> None:
     """The check of the answers can fail."""
-    headers = {"X-Request-Id": "0" * 32, "Content-Type": "application/json", "Cache-Control": "no-store"}
-    described.check_described("GET", "/status/livez", "/status", Answer(200, headers, b'{"status":"ok"}'))
-    for answer in (
-        Answer(200, headers, b'{"status":"fine"}'), Answer(200, headers, b'{"status":"ok","more":1}'), Answer(201, headers, b'{"status":"ok"}'),
-        Answer(200, headers | {"Cache-Control": "public"}, b'{"status":"ok"}'), Answer(200, headers | {"Content-Type": "text/html"}, b"{}"),
-    ):
+    request, right, wrong = DESCRIBED[case]
+    method, target = request.split()
+    described.check_described(method, target, right)
+    for answer in wrong:
         with pytest.raises(AssertionError):
-            described.check_described("GET", "/status/livez", "/status", answer)
+            described.check_described(method, target, answer)
+
+
+def test_the_metrics_are_described() -> None:
+    kind = ID | {"Content-Type": "text/plain; version=0.0.4; charset=utf-8", "Cache-Control": "no-store"}
+    for target in ("/webhooks/metrics", "/status/metrics"):
+        described.check_described("GET", target, Answer(200, kind, b"# HELP waybill_info What.\n# TYPE waybill_info gauge\nwaybill_info 1\n"))
+        for answer in (Answer(200, kind, b""), Answer(200, kind, b"up 1\n"), Answer(200, kind | {"Content-Type": "text/plain"}, b"# HELP waybill_")):
+            with pytest.raises(AssertionError):
+                described.check_described("GET", target, answer)
 
 
 def test_a_linter_finds_nothing(tmp_path: Path) -> None:

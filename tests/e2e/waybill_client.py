@@ -18,7 +18,6 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, Callable, Iterable, Mapping
 from urllib.parse import quote, urlencode
 
-from described import check_described
 from http_plain import Answer, Site, request
 
 Json = dict[str, Any]
@@ -186,9 +185,7 @@ class StatusClient:
         target = self.mount + path + ("?" + urlencode(pairs) if pairs else "")
         authorization = {"Authorization": f"Bearer {self.token}"} if self.token is not None else {}
         body = None if method in ("GET", "HEAD") else b""
-        answer = check_answer(request(self.site, method, target, authorization | dict(headers or {}), body))
-        check_described(method, target, self.mount, answer)
-        return answer
+        return check_answer(request(self.site, method, target, authorization | dict(headers or {}), body))
 
     def json(self, path: str, query: Query = ()) -> Json:
         answer = self.get(path, query)
