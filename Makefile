@@ -353,6 +353,20 @@ uninstall: ## remove what install put there
 	for f in $(MAN_PAGES); do rm -f '$(MAN)'/man"$${f##*.}"/"$${f##*/}"; done
 	rm -rf '$(LIBEXEC)' '$(SHARE)'
 
+# ---- the Debian package ----
+
+# Built from a copy of the sources, for dpkg-buildpackage writes beside and into them.
+DEB_TREE = build/deb/waybill-$(VERSION)
+.PHONY: deb
+deb: ## the Debian package, to build/deb, read by lintian (debian/)
+	@tests/stack/deps.sh deb
+	@[ "$$(dpkg-parsechangelog -S Version)" = '$(VERSION)' ] || { echo 'debian/changelog is of another version than $(VERSION)' >&2; exit 1; }
+	@rm -rf build/deb && mkdir -p $(DEB_TREE)
+	@tar -c --exclude=./build --exclude=./var --exclude-vcs --exclude='*.fcgi' --exclude=__pycache__ . | tar -x -C $(DEB_TREE)
+	@cd $(DEB_TREE) && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL dpkg-buildpackage --build=binary --no-sign
+	@lintian --fail-on error,warning build/deb/*.changes
+	@rm -rf $(DEB_TREE)
+
 .PHONY: help
 help: ## this list
 	@echo 'Targets:'
@@ -385,4 +399,4 @@ help: ## this list
 		'DESTDIR=$(DESTDIR)' 'install, uninstall: put in front of prefix' \
 		'prefix=$(prefix)' 'install, uninstall'
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -path build/deb -prune -o -name '*.d' -print 2>/dev/null)

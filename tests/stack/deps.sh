@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# deps.sh run|check|browser|fuzz|analyze|coverage: installs the Debian packages that `make run` (with this SERVER), `make check` and so on need and that are missing.
+# deps.sh run|check|browser|fuzz|analyze|coverage|deb|deb-check: installs the Debian packages that `make run` (with this SERVER), `make check` and so on need and that are missing.
 #
 # What counts is the thing needed, not the package: each row says how to see that it is there. Nothing is installed, and no network asked, when nothing is missing.
 # Services of the installed packages are kept from starting, and PostgreSQL from making a cluster of its own.
@@ -68,6 +68,20 @@ clang-tidy          program clang-tidy
 COVERAGE_PACKAGES='
 gcovr               program gcovr
 '
+# Beside the compiler and the libraries, what debian/control names.
+DEB_PACKAGES='
+debhelper           program dh
+dpkg-dev            program dpkg-buildpackage
+libcmocka-dev       pkg     cmocka
+lintian             program lintian
+'
+DEB_CHECK_PACKAGES='
+debian-archive-keyring  file  /usr/share/keyrings/debian-archive-keyring.gpg
+mmdebstrap          program mmdebstrap
+python3             program python3
+python3-pytest      python  pytest
+util-linux          program unshare
+'
 FUZZ_PACKAGES='
 clang               program clang
 libclang-rt-14-dev  file    /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a
@@ -86,11 +100,13 @@ choose_packages() {
     run:nginx) WANTED+=$NGINX_PACKAGES ;;
     run:*) die "SERVER=$SERVER: lighttpd, apache or nginx" ;;
     browser:*) WANTED+=$LIGHTTPD_PACKAGES$TEST_PACKAGES$BROWSER_PACKAGES ;;
+    deb:*) WANTED=$BUILD_PACKAGES$DEB_PACKAGES ;;
+    deb-check:*) WANTED=$DEB_CHECK_PACKAGES ;;
     fuzz:*) WANTED=$BUILD_PACKAGES$FUZZ_PACKAGES ;;
     analyze:*) WANTED=$BUILD_PACKAGES$TEST_PACKAGES$ANALYSIS_PACKAGES ;;
     coverage:*) WANTED+=$LIGHTTPD_PACKAGES$APACHE_PACKAGES$NGINX_PACKAGES$TEST_PACKAGES$COVERAGE_PACKAGES ;;
     check:*) WANTED+=$LIGHTTPD_PACKAGES$APACHE_PACKAGES$NGINX_PACKAGES$TEST_PACKAGES ;;
-    *) die "usage: deps.sh run|check|browser|fuzz|analyze|coverage" ;;
+    *) die "usage: deps.sh run|check|browser|fuzz|analyze|coverage|deb|deb-check" ;;
     esac
 }
 
