@@ -326,6 +326,8 @@ EXAMPLES = $(sort $(wildcard apache-conf/*.* apache-conf/*/*.*))
 MAN_PAGES := $(BUILD)/man/waybill.1 $(BUILD)/man/waybill.conf.5 man/webhook.fcgi.8 man/status.fcgi.8
 MAN = $(DESTDIR)$(prefix)/share/man
 COMPLETIONS = $(DESTDIR)$(prefix)/share/bash-completion/completions
+# Where zsh looks by itself below /usr/local; Debian's own packages have another place.
+ZSH_COMPLETIONS ?= $(prefix)/share/zsh/$(if $(filter /usr,$(prefix)),vendor-completions,site-functions)
 .PHONY: man
 man: $(MAN_PAGES) ## the manual pages
 $(BUILD)/man/waybill.1: man/waybill.1.in $(BUILD)/waybill
@@ -344,12 +346,13 @@ install: all man ## programs, schema and configuration examples to $(DESTDIR)$(p
 	install -m 0755 $(BUILD)/waybill '$(BIN)'
 	install -m 0644 $(MIGRATIONS) '$(SHARE)/schema'
 	for f in $(MAN_PAGES); do install -D -m 0644 "$$f" '$(MAN)'/man"$${f##*.}"/"$${f##*/}" || exit 1; done
-	install -d '$(COMPLETIONS)'
-	$(BUILD)/waybill completion > '$(COMPLETIONS)/waybill'
+	install -d '$(COMPLETIONS)' '$(DESTDIR)$(ZSH_COMPLETIONS)'
+	$(BUILD)/waybill completion bash > '$(COMPLETIONS)/waybill'
+	$(BUILD)/waybill completion zsh > '$(DESTDIR)$(ZSH_COMPLETIONS)/_waybill'
 	for f in $(EXAMPLES); do install -D -m 0644 /dev/null '$(SHARE)'/"$$f" && \
 		sed 's|/usr/local/|$(prefix)/|g' "$$f" > '$(SHARE)'/"$$f" || exit 1; done
 uninstall: ## remove what install put there
-	rm -f '$(BIN)/waybill' '$(COMPLETIONS)/waybill'
+	rm -f '$(BIN)/waybill' '$(COMPLETIONS)/waybill' '$(DESTDIR)$(ZSH_COMPLETIONS)/_waybill'
 	for f in $(MAN_PAGES); do rm -f '$(MAN)'/man"$${f##*.}"/"$${f##*/}"; done
 	rm -rf '$(LIBEXEC)' '$(SHARE)'
 

@@ -17,9 +17,7 @@ static const struct command_option dsn_option = {
 static const struct command_option json_option = {"json", NULL, "as JSON"};
 static const struct command_option help_option = {"help", NULL, "this text"};
 
-/* The options of COMMAND with the shared ones, up to one without a name. */
-static void all_options(const struct command *command,
-                        struct command_option options[COMMAND_OPTIONS + 4]) {
+void help_options(const struct command *command, struct command_option options[HELP_OPTIONS]) {
     size_t count = 0;
     for (size_t i = 0; i < COMMAND_OPTIONS && command->options[i].name != NULL; i++) {
         options[count++] = command->options[i];
@@ -101,7 +99,7 @@ void help_overview(FILE *out) {
 }
 
 void help_command_page(FILE *out, const struct command *command) {
-    struct command_option options[COMMAND_OPTIONS + 4];
+    struct command_option options[HELP_OPTIONS];
     fprintf(out, "Usage: waybill %s%s%s [OPTION…]\n\n", command->name, command->operands ? " " : "",
             command->operands ? command->operands : "");
     print_wrapped(out, command->summary, 0, 0);
@@ -110,7 +108,7 @@ void help_command_page(FILE *out, const struct command *command) {
         print_wrapped(out, command->details, 0, 0);
     }
     fprintf(out, "\n");
-    all_options(command, options);
+    help_options(command, options);
     for (const struct command_option *option = options; option->name != NULL; option++) {
         print_option(out, option);
     }
@@ -150,7 +148,7 @@ static void print_mdoc_text(FILE *out, const char *text) {
 }
 
 static void print_mdoc_command(FILE *out, const struct command *command) {
-    struct command_option options[COMMAND_OPTIONS + 4];
+    struct command_option options[HELP_OPTIONS];
     fprintf(out, ".Ss waybill %s%s%s\n", command->name, command->operands ? " " : "",
             command->operands ? command->operands : "");
     print_mdoc_text(out, command->summary);
@@ -158,7 +156,7 @@ static void print_mdoc_command(FILE *out, const struct command *command) {
         fprintf(out, ".Pp\n");
         print_mdoc_text(out, command->details);
     }
-    all_options(command, options);
+    help_options(command, options);
     fprintf(out, ".Bl -tag -width Ds\n");
     for (const struct command_option *option = options; option->name != NULL; option++) {
         fprintf(out, ".It Fl -%s%s%s\n", option->name, option->argument ? " Ar " : "",

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import pty
 import pwd
 import re
+import select
 import subprocess
+from pathlib import Path
+from typing import Iterator
 
 import pytest
 
 import waybill_client as client
+from waiting import wait_until
 from waybill_stack import CHECKOUT, Row, Stack
 
 PROGRAM = str(CHECKOUT / os.environ.get("BUILD", "build") / "waybill")
@@ -106,12 +111,98 @@ def test_no_secret_is_in_the_rows(stack: Stack) -> None:
     assert not [row for row in rows if "password" in row["text"] or any(secret in row["text"] for secret in client.SECRETS)]
 
 
-def test_the_completion_knows_every_command_and_option() -> None:
-    script = waybill_here("completion").stdout
-    for command in COMMANDS:
-        options = set(re.findall(r"^  (--[a-z-]+)", waybill_here("help", command).stdout, re.MULTILINE))
-        ask = f"{script}\nCOMP_WORDS=(waybill {command} --) COMP_CWORD=2; _waybill; printf '%s\\n' \"${{COMPREPLY[@]}}\""
-        completed = subprocess.run(["bash", "-c", ask], capture_output=True, text=True, timeout=60, check=True).stdout.split()
-        assert set(completed) == options, command
-    ask = f"{script}\nCOMP_WORDS=(waybill re) COMP_CWORD=1; _waybill; echo \"${{COMPREPLY[@]}}\""
-    assert subprocess.run(["bash", "-c", ask], capture_output=True, text=True, timeout=60, check=True).stdout.split() == ["replay", "rebuild"]
+# ---- completion ----
+
+
+class Bash:
+    """Runs the function that bash calls."""
+
+    def complete(self, *words: str) -> set[str]:
+        quoted = " ".join(f"'{word}'" for word in words)
+        ask = f"{waybill_here('completion').stdout}\nCOMP_WORDS=({quoted}) COMP_CWORD={len(words) - 1}; _waybill; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+        return set(subprocess.run(["bash", "-c", ask], capture_output=True, text=True, timeout=60, check=True).stdout.split())
+
+    def close(self) -> None:
+        pass
+
+
+class Zsh:
+    """An interactive one on a terminal, with the file in its $fpath: what it would offer at Tab goes to a file, and Ctrl-X writes a line that ends it."""
+
+    SETUP = r"""
+PS1= RPS1= HISTFILE= LISTMAX=0; unset zle_bracketed_paste; unsetopt automenu beep
+fpath=($PWD $fpath); autoload -Uz compinit; compinit -D -u
+bindkey -e; bindkey '\C-i' complete-word
+compadd () {
+    local -a offered
+    case " $* " in
+    # Only sorts out what matches.
+    *' -O '*|*' -A '*|*' -D '*) ;;
+    *) builtin compadd -O offered "$@"; print -rl -- $offered >> offered ;;
+    esac
+    builtin compadd "$@"
+}
+tell () { print END >> offered; zle kill-whole-line }
+zle -N tell; bindkey '\C-x' tell
+print READY >> offered
+"""
+
+    def __init__(self, folder: Path) -> None:
+        (folder / "_waybill").write_text(waybill_here("completion", "zsh").stdout)
+        (folder / "setup").write_text(self.SETUP)
+        self.offered = folder / "offered"
+        self.terminal, inside = pty.openpty()
+        self.shell = subprocess.Popen(["zsh", "-f", "-i"], cwd=folder, env={"PATH": os.environ["PATH"], "TERM": "dumb", "LC_ALL": "C.UTF-8"},
+                                      stdin=inside, stdout=inside, stderr=inside, start_new_session=True)
+        os.close(inside)
+        self.shown = b""
+        self._type("source ./setup\r", "READY")
+
+    def _type(self, keys: str, end: str) -> list[str]:
+        os.write(self.terminal, keys.encode())
+
+        def has_ended() -> bool:
+            # Whoever does not read from a terminal stops the one who writes there.
+            while select.select([self.terminal], [], [], 0)[0]:
+                self.shown += os.read(self.terminal, 4096)
+            return self.offered.exists() and self.offered.read_text().endswith(end + "\n")
+
+        wait_until(has_ended, f"zsh says {end}")
+        lines = self.offered.read_text().split()[:-1]
+        self.offered.unlink()
+        return lines
+
+    def complete(self, *words: str) -> set[str]:
+        return set(self._type(" ".join(words) + "\t\x18", "END"))
+
+    def close(self) -> None:
+        self.shell.kill()
+        self.shell.wait()
+        os.close(self.terminal)
+
+
+@pytest.fixture(scope="module", params=["bash", "zsh"])
+def shell(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bash | Zsh]:
+    one = Bash() if request.param == "bash" else Zsh(tmp_path_factory.mktemp("zsh"))
+    yield one
+    one.close()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_completion_knows_every_option(shell: Bash | Zsh, command: str) -> None:
+    options = set(re.findall(r"^  (--[a-z-]+)", waybill_here("help", command).stdout, re.MULTILINE))
+    assert shell.complete("waybill", command, "--") == options
+
+
+def test_the_completion_knows_commands_and_choices(shell: Bash | Zsh) -> None:
+    assert shell.complete("waybill", "re") == {"replay", "rebuild"}
+    assert shell.complete("waybill", "--") == {"--help", "--version"}
+    assert shell.complete("waybill", "help", "re") == {"replay", "rebuild"}
+    assert shell.complete("waybill", "completion", "z") == {"zsh"}
+    assert shell.complete("waybill", "token", "--scope", "") == {"tracking", "full"}
+    assert shell.complete("waybill", "deliveries", "--json", "--outcome", "q") == {"quarantined"}
+
+
+def test_completion_for_another_shell() -> None:
+    result = waybill_here("completion", "fish")
+    assert (result.returncode, result.stdout) == (2, "") and "bash or zsh" in result.stderr

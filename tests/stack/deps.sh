@@ -57,6 +57,7 @@ slowhttptest        program slowhttptest
 strace              program strace
 systemd             program systemd-analyze
 valgrind            program valgrind
+zsh                 program zsh
 '
 BROWSER_PACKAGES='
 chromium            program chromium
