@@ -60,7 +60,8 @@ up() {
     put "$BIN/null_responder" 0755 <"$BUILD/bench/null_responder"
     cluster_create
     cluster_configure
-    { as_user cat "$PGDATA/postgresql.conf" && printf 'shared_buffers = 1GB\nmax_wal_size = 4GB\n'; } | put "$PGDATA/postgresql.conf" 0600
+    # With the stock kind of shared memory.
+    { as_user cat "$PGDATA/postgresql.conf" && printf 'shared_buffers = 1GB\nmax_wal_size = 4GB\ndynamic_shared_memory_type = posix\n'; } | put "$PGDATA/postgresql.conf" 0600
     cluster_start
     database_create
     scale_database_create

@@ -19,7 +19,7 @@ import fastcgi
 import waybill_client as client
 from http_plain import Answer
 from waiting import wait_until
-from waybill_stack import SANITIZER_REPORTS, Stack, set_option
+from waybill_stack import SANITIZER_REPORTS, Stack, set_option, shared_counters
 
 # Nobody listens there.
 NOWHERE = "host=/nowhere dbname=waybill"
@@ -56,6 +56,9 @@ class Receiver:
             for word in client.PERSONAL:
                 assert word not in text, text
         finally:
+            # Of those that were killed.
+            for counters in shared_counters(self.config):
+                counters.unlink()
             shutil.rmtree(self.folder)
 
     def give(self, path: Path) -> None:

@@ -36,7 +36,7 @@ class SecondCluster:
         return str(psycopg.conninfo.conninfo_to_dict(self._stack.env["WAYBILL_SUPERUSER_DSN"])["password"])
 
     def _start(self) -> None:
-        options = f"-c listen_addresses='' -c unix_socket_directories='{self._folder}' -c logging_collector=off -c fsync=on"
+        options = f"-c listen_addresses='' -c unix_socket_directories='{self._folder}' -c logging_collector=off -c fsync=on -c dynamic_shared_memory_type=mmap"
         # Its log to a file: pg_ctl's children would otherwise hold our pipe.
         self._run("pg_ctl", "-D", str(self._data), "-w", "-t", "120", "-l", str(self._folder / "log"), "-o", options, "start")
 

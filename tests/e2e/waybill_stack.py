@@ -60,6 +60,16 @@ def make(*arguments: str) -> subprocess.CompletedProcess[str]:
         text=True, timeout=MAKE_SECONDS)
 
 
+def shared_counters(config: Path) -> list[Path]:
+    """The files in which the responders with this configuration share what they count; the last to end in good order removes them."""
+    return list(Path("/dev/shm").glob(f"waybill-metrics-*{configuration_digest(config)}*"))
+
+
+def configuration_digest(config: Path) -> str:
+    """What is in the names of those files."""
+    return hashlib.sha256(str(config.resolve()).encode()).hexdigest()[:16]
+
+
 def heed_ctrl_c() -> None:
     """Where the tests run in the background of a shell, SIGINT is ignored, and a shell cannot trap what it was born to ignore."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -113,6 +123,7 @@ class Stack:
         try:
             self.down()
             self.check_logs()
+            assert shared_counters(self.var / "waybill.conf") == []
         finally:
             shutil.rmtree(self._base, ignore_errors=True)
 

@@ -31,7 +31,8 @@ cluster_create() {
 }
 
 # Where the cluster listens stands in postgresql.conf itself, so that `pg_ctl -D $PGDATA start` alone brings it back. The block at the
-# end is ours and is written anew, for the socket's folder may have moved; what stands above it is left alone.
+# end is ours and is written anew, for the socket's folder may have moved; what stands above it is left alone. Shared memory is files of
+# $PGDATA: in /dev/shm it would outlive a server that was killed.
 cluster_configure() {
     # shellcheck disable=SC2016 # no command
     local mark='# ---- the stack: written again by each `make up` ----'
@@ -43,6 +44,7 @@ listen_addresses = ''
 port = 5432
 unix_socket_directories = '$SOCKDIR'
 unix_socket_permissions = 0700
+dynamic_shared_memory_type = mmap
 logging_collector = on
 log_directory = '${LOG//\'/\'\'}'
 log_filename = 'postgres.log'
