@@ -35,6 +35,15 @@ def connect(address: str | tuple[str, int]) -> socket.socket:
     return connection
 
 
+def listens(address: str | tuple[str, int]) -> bool:
+    """A socket has its name before it is listened at."""
+    try:
+        connect(address).close()
+    except OSError:
+        return False
+    return True
+
+
 def head(params: Mapping[str, str]) -> bytes:
     """A request up to its body."""
     pairs = b"".join(pair(name.encode(), value.encode()) for name, value in params.items())

@@ -20,6 +20,7 @@ from convergence_state import Database
 from second_cluster import SecondCluster
 from storms import Background, Follower, all_events, in_random_steps, with_resends
 from test_ingest_function import delivery, ingest, order_row
+from test_outage import ANSWER_SECONDS
 from two_processes import TwoProcesses
 from waiting import wait_until
 from waybill_stack import Stack, set_option
@@ -215,7 +216,7 @@ def walk(client: wb.StatusClient, path: str, **query: object) -> tuple[list[str]
     while True:
         started = time.monotonic()
         page = client.json(path, query)
-        assert time.monotonic() - started < 2.5
+        assert time.monotonic() - started < ANSWER_SECONDS
         found += ids(page["orders"])
         pages += 1
         if not page["has_more"]:

@@ -173,7 +173,7 @@ def status_program(receiver: Receiver, environment: dict[str, str]) -> Iterator[
         return answer
 
     try:
-        wait_until(lambda: os.path.exists(address), "it listens")
+        wait_until(lambda: fastcgi.listens(address), "it listens")
         yield ask
         process.terminate()
         assert process.wait(30) == 0

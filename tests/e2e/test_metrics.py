@@ -22,7 +22,7 @@ from http_plain import Answer, request
 from test_operations import connections_to, new_event
 from test_reload import other_port, reloaded
 from waiting import wait_until
-from waybill_stack import CHECKOUT, RESPONDERS, Stack, set_option
+from waybill_stack import CHECKOUT, RESPONDERS, Stack, configuration_digest, set_option
 
 MONITORING = CHECKOUT / "docs" / "monitoring"
 MOUNTS = {"webhook": "/webhooks", "status": "/status"}
@@ -271,7 +271,7 @@ def another(stack: Stack) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
             [stack.program("webhook.fcgi"), "--listen", f"unix:{path}"], env=os.environ | {"WAYBILL_CONFIG": str(stack.config)},
             stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **stack.owner)
         try:
-            wait_until(lambda: os.path.exists(path), "it listens")
+            wait_until(lambda: fastcgi.listens(path), "it listens")
             yield process, path
         finally:
             process.kill()
@@ -326,8 +326,7 @@ def a_configuration(stack: Stack) -> Iterator[tuple[Path, Path]]:
         config.write_text("")
         os.chmod(folder, 0o777)
         config.chmod(0o644)
-        digest = hashlib.sha256(str(config.resolve()).encode()).hexdigest()[:16]
-        yield config, Path(f"/dev/shm/waybill-metrics-2-status.fcgi-{digest}-{stack.pgdata.stat().st_uid}")
+        yield config, Path(f"/dev/shm/waybill-metrics-2-status.fcgi-{configuration_digest(config)}-{stack.pgdata.stat().st_uid}")
 
 
 def test_nothing_stays_behind(stack: Stack) -> None:
@@ -339,7 +338,7 @@ def test_nothing_stays_behind(stack: Stack) -> None:
             process = subprocess.Popen(
                 [stack.program("status.fcgi"), "--listen", f"unix:{socket}"], env=os.environ | {"WAYBILL_CONFIG": str(config)},
                 stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **stack.owner)
-            wait_until(lambda: socket.exists() and counters.exists(), "it listens")
+            wait_until(lambda: fastcgi.listens(str(socket)) and counters.exists(), "it listens")
             return process
 
         process = start()
@@ -365,7 +364,7 @@ def test_a_file_of_another_shape_is_not_used(stack: Stack) -> None:
             process = subprocess.Popen(
                 [stack.program("status.fcgi"), "--listen", f"unix:{socket}"], env=os.environ | {"WAYBILL_CONFIG": str(config)},
                 stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, **stack.owner)
-            wait_until(socket.exists, "it listens")
+            wait_until(lambda: fastcgi.listens(str(socket)), "it listens")
             params = fastcgi.post_params("/livez", b"", {}) | {"REQUEST_METHOD": "GET"}
             answer = fastcgi.request(str(socket), params)
             assert answer is not None and answer.status == 200

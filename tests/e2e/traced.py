@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator
 
+import fastcgi
 from waiting import wait_until
 from waybill_stack import Stack
 
@@ -72,7 +73,7 @@ class Tracer:
             self._command(program, "--listen", f"unix:{self.socket}"), env=os.environ | NO_LEAK_CHECK | {"WAYBILL_CONFIG": str(config)},
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
         try:
-            wait_until(lambda: os.path.exists(self.socket) or process.poll() is not None, "the responder listens")
+            wait_until(lambda: fastcgi.listens(self.socket) or process.poll() is not None, "the responder listens")
             yield
             os.kill(self._first_pid(), signal.SIGTERM)
             assert process.wait(60) == 0

@@ -45,7 +45,7 @@ class TwoProcesses:
             self._process = subprocess.Popen(
                 command, env=os.environ | {"WAYBILL_CONFIG": str(self._config)}, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 **self.stack.owner)
-        wait_until(lambda: os.path.exists(self.sockets[1]), f"the second webhook.fcgi listens: {self.stack.log_end('webhook2')}")
+        wait_until(lambda: fastcgi.listens(self.sockets[1]), f"the second webhook.fcgi listens: {self.stack.log_end('webhook2')}")
         return self
 
     def stop(self) -> None:
