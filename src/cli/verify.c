@@ -48,28 +48,32 @@ struct verification {
 struct kept {
     const struct json *headers;
     struct arena *arena;
+    bool *failed; /* no memory for one of them */
 };
 
 static struct slice kept_header(const void *context, struct slice name) {
     const struct kept *kept = context;
     char key[HEADER_NAME_MAX + 1];
-    bool failed = false;
     if (name.len >= sizeof(key) || name.len == 0) {
         return SLICE_EMPTY;
     }
     memcpy(key, name.data, name.len);
     key[name.len] = '\0';
-    return json_text(json_get(kept->headers, key), kept->arena, &failed);
+    return json_text(json_get(kept->headers, key), kept->arena, kept->failed);
 }
 
-static enum verdict check_signature(const struct source *source, const struct store_stored *stored,
-                                    struct arena *arena) {
+/* False without memory, which is no verdict. */
+static bool check_signature(const struct source *source, const struct store_stored *stored,
+                            struct arena *arena, enum verdict *verdict) {
     struct json_doc *doc = NULL;
     struct json_position where;
-    if (json_parse(stored->headers, &doc, &where) != JSON_OK) {
-        return NO_SIGNATURE;
+    bool failed = false;
+    enum json_status status = json_parse(stored->headers, &doc, &where);
+    if (status != JSON_OK) {
+        *verdict = NO_SIGNATURE;
+        return status != JSON_NO_MEMORY;
     }
-    const struct kept kept = {.headers = json_root(doc), .arena = arena};
+    const struct kept kept = {.headers = json_root(doc), .arena = arena, .failed = &failed};
     const struct auth_request request = {
         .header = kept_header,
         .context = &kept,
@@ -78,9 +82,10 @@ static enum verdict check_signature(const struct source *source, const struct st
     };
     enum auth_result result = auth_check_signature(&source->policy, &request);
     json_doc_free(doc);
-    return result == AUTH_OK                  ? VERIFIED
-           : result == AUTH_SIGNATURE_MISSING ? NO_SIGNATURE
-                                              : MISMATCH;
+    *verdict = result == AUTH_OK                  ? VERIFIED
+               : result == AUTH_SIGNATURE_MISSING ? NO_SIGNATURE
+                                                  : MISMATCH;
+    return !failed && result != AUTH_UNABLE;
 }
 
 static bool judge(const struct verification *all, const struct store_stored *stored,
@@ -102,11 +107,9 @@ static bool judge(const struct verification *all, const struct store_stored *sto
         *verdict = NOT_SIGNED;
     } else {
         struct arena *arena = arena_new((size_t)1 << 20);
-        if (arena == NULL) {
-            return err_set(err, ERR_MEMORY, "out of memory");
-        }
-        *verdict = check_signature(source, stored, arena);
+        bool ok = arena != NULL && check_signature(source, stored, arena, verdict);
         arena_free(arena);
+        return ok || err_set(err, ERR_MEMORY, "out of memory");
     }
     return true;
 }

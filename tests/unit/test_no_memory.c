@@ -314,6 +314,21 @@ struct world {
     char folder[64], config[96], spool[96];
 };
 
+/* A source of the provider's name, which shows what make_params() and sign() make. */
+static void write_source(FILE *file, const struct provider *provider) {
+    fprintf(file,
+            "source %.*s {\n  provider = %.*s\n  allow_from = {\"127.0.0.0/8\"}\n"
+            "  tracking_url = \"https://t.example/{tracking_number}\"\n",
+            SLICE_ARGS(provider->name), SLICE_ARGS(provider->name));
+    if (provider->signature.kind == SIGNATURE_HMAC_SHA256)
+        fprintf(file, "  secret = {\"other\", \"" SECRET "\"}\n  signature_encoding = hex\n");
+    else
+        fprintf(file, "  signature = none\n  basic = \"test:password\"\n");
+    if (provider->names_sources)
+        fprintf(file, "  writes_to = {\"crossborderly\"}\n");
+    fprintf(file, "}\n");
+}
+
 static void write_config(struct world *world) {
     uint8_t digest[SHA256_LEN];
     char hex[2 * SHA256_LEN + 1];
@@ -326,17 +341,12 @@ static void write_config(struct world *world) {
             "database { ingest_dsn = \"host=/nowhere\" status_dsn = \"host=/nowhere\" }\n"
             "webhook { plain_http = yes spool = \"%s\" }\n"
             "status { plain_http = yes }\n"
-            "client shop { token_sha256 = \"%s\" scope = full sources = {\"*\"} }\n"
-            "source crowdsender { provider = crowdsender basic = \"test:password\" }\n"
-            "source shipup { provider = shipup basic = \"test:password\" allow_from = "
-            "{\"127.0.0.0/8\"} }\n"
-            "source crossborderly { provider = crossborderly secret = \"" SECRET "\" }\n"
-            "source waybill { provider = waybill signature = none basic = \"test:password\" "
-            "writes_to = {\"crossborderly\"} }\n"
-            "source swiftpod { provider = swiftpod secret = {\"other\", \"" SECRET
-            "\"} signature_encoding = hex tracking_url = \"https://t.example/{tracking_number}\""
-            " }\n",
+            "client shop { token_sha256 = \"%s\" scope = full sources = {\"*\"} }\n",
             world->spool, hex);
+    size_t count;
+    const struct provider *table = provider_table(&count);
+    for (size_t i = 0; i < count; i++)
+        write_source(file, &table[i]);
     assert_int_equal(fclose(file), 0);
 }
 
@@ -417,16 +427,17 @@ static void make_params(struct params *params, const char *method, const char *p
         params->pairs[i] = params->text[i][0] != '\0' ? params->text[i] : NULL;
 }
 
-/* HTTP_<the header of the signature>=<the signature>, in hex. */
+/* HTTP_<the header of the signature>=<the signature>, in hex, where there is one. */
 static void sign(struct params *params, const struct provider *provider, struct slice body) {
     uint8_t digest[SHA256_LEN];
     struct slice header = provider->signature.header;
-    if (header.len == 0)
+    if (provider->signature.kind != SIGNATURE_HMAC_SHA256)
         return;
     char hex[2 * SHA256_LEN + 1];
     assert_true(crypto_hmac_sha256(SLICE_OF(SECRET), &body, 1, digest));
     hex_encode(digest, sizeof digest, hex);
-    (void)snprintf(params->text[6], 256, "HTTP_%.*s=%s", SLICE_ARGS(header), hex);
+    (void)snprintf(params->text[6], 256, "HTTP_%.*s=%.*s%s", SLICE_ARGS(header),
+                   SLICE_ARGS(provider->signature.prefix), hex);
     params->pairs[6] = params->text[6];
     for (char *c = params->text[6]; *c != '='; c++)
         *c = (char)(*c == '-' ? '_' : *c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c);
