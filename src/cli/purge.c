@@ -99,7 +99,8 @@ const struct command purge_command = {
         "With --older-than: the bytes and headers of the webhooks received before then, and the "
         "personal data of orders of which no webhook has come since: recipient (country, zip and city "
         "stay), who signed, links to papers, messages. With --order: those of one order, whatever their "
-        "age.\n"
+        "age, from whichever source; webhooks that are of no order (quarantined ones, "
+        "notifications, feedback) go by age alone.\n"
         "Purged webhooks sent again are still duplicates. waybill rebuild leaves orders with a purged "
         "webhook as they are. The rooms in the files are free after the next vacuum; backups and the "
         "spool are not touched.",
@@ -107,7 +108,7 @@ const struct command purge_command = {
     .takes_json = true,
     .options = {{"older-than", "DAYS", "a number of days, or a span like 52w"},
                 {"order", "ORDER", "one order; see waybill help show"},
-                {"source", "NAME", "only of this source"},
+                {"source", "NAME", "only what this source sent, and its own orders"},
                 {"dry-run", NULL, "delete nothing; say how much it would be"}},
     .examples = {"waybill purge --older-than 365 --dry-run", "waybill purge --older-than 365",
                  "waybill purge --order shipup/311111"},

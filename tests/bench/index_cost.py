@@ -34,6 +34,7 @@ VARIANTS = {
         "DROP INDEX waybill_data.boxes_by_delivery; CREATE INDEX ON waybill_data.boxes USING brin (delivered_at) WITH (autosummarize = on)",
     "without deliveries_by_source": "DROP INDEX waybill_data.deliveries_by_source",
     "B-tree tracking_events (occurred_at)": "CREATE INDEX ON waybill_data.tracking_events (occurred_at)",
+    "B-tree orders (source)": "CREATE INDEX ON waybill_data.orders (source)",
     "B-tree orders (order_id)": "CREATE INDEX ON waybill_data.orders (order_id)",
     "BRIN orders (updated_at)": "CREATE INDEX ON waybill_data.orders USING brin (updated_at) WITH (autosummarize = on)",
     "B-tree orders (status)": "CREATE INDEX ON waybill_data.orders (status)",

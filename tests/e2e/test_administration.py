@@ -491,6 +491,75 @@ def test_every_senders_personal_data_goes(stack: Stack) -> None:
         assert tracking_view(stack, source, order) == before
 
 
+def audited(stack: Stack, source: str, order: str) -> str:
+    """What auditors see of the people of an order, as text."""
+    ((key,),) = [row.values() for row in stack.report("SELECT order_key FROM waybill.orders WHERE source = %s AND order_id = %s", source, order)]
+    rows = stack.audit(
+        "SELECT to_jsonb(r)::text AS row FROM waybill_audit.recipients r WHERE order_key = %(key)s"
+        " UNION ALL SELECT to_jsonb(m)::text FROM waybill_audit.messages m WHERE order_key = %(key)s"
+        " UNION ALL SELECT to_jsonb(d)::text FROM waybill_audit.documents d JOIN waybill.boxes b USING (box_key) WHERE b.order_key = %(key)s"
+        .replace("%(key)s", f"'{key}'"))
+    return " ".join(row["row"] for row in rows)
+
+
+def told_by_two(stack: Stack) -> tuple[str, list[tuple[str, Json]], list[str]]:
+    """A parcel of CrossBorderly of which a sender of one's own knows the recipient: its id, the events by source, and the deliveries."""
+    parcel = client.uid("CB")
+    recipient = {
+        "name": "Zenobia Quillfeather", "company": None, "phone": "15550001234", "email": "zenobia.q@example.test", "street": "17 Kobaltweg",
+        "details": None, "city": "Cuenca", "zip": "010101", "province": None, "country": "EC",
+    }
+    box = client.parcel(
+        parcel, signed_by="Ignatius Vellichor", proof_of_delivery="https://papers.example.test/proof", items=[{"id": "1", "quantity": 2}],
+        documents=[{"kind": "label", "url": "https://papers.example.test/label"}],
+        events=[{"occurred_at": client.moment(4), "status": "delivered", "message": "left with neighbour Vellichor"}])
+    events = [
+        ("crossborderly", client.exception(parcel)), ("crossborderly", client.delivered(parcel, client.moment(3))),
+        ("waybill", client.order_updated(parcel, client.moment(5), source="crossborderly", order_number="1001", destination=recipient, boxes=[box])),
+    ]
+    return parcel, events, [stack.sender(source).deliver(event) for source, event in events]
+
+
+@pytest.mark.parametrize("arguments", [["--order", "crossborderly/{order}"], ["--older-than", AGE]], ids=["of one order", "old"])
+def test_an_order_that_two_sources_told(stack: Stack, arguments: list[str]) -> None:
+    """The bodies of both go, and what both said of people."""
+    order, events, ids = told_by_two(stack)
+    make_old(stack, *ids)
+    before = tracking_view(stack, "crossborderly", order), reports(stack, order)
+    assert set(personal_in(everything_of(stack, order))) == set(personal_in(" ".join(client.PERSONAL))) and personal_in(audited(stack, "crossborderly", order))
+    run(stack, "purge", *(argument.format(order=order) for argument in arguments))
+    assert [(stack.delivery(one)["body"], stack.delivery(one)["headers"]) for one in ids] == [(None, None)] * 3
+    assert personal_in(everything_of(stack, order)) == personal_in(audited(stack, "crossborderly", order)) == []
+    assert personal_in(json.dumps(stack.status.order("crossborderly", order))) == []
+    assert (tracking_view(stack, "crossborderly", order), reports(stack, order)) == before
+    assert stack.status.order("crossborderly", order)["order_number"] == "1001"
+    for source, event in events:
+        stack.sender(source).deliver(event, "duplicate")
+    run(stack, "rebuild")
+    assert personal_in(everything_of(stack, order)) == []
+
+
+@pytest.mark.parametrize("source, gone", [("crossborderly", [True, True, False]), ("waybill", [False, False, True])])
+def test_of_two_sources_one_is_purged(stack: Stack, source: str, gone: list[bool]) -> None:
+    """Its bodies go; what rows say goes with the source whose order it is, whoever said it."""
+    order, _, ids = told_by_two(stack)
+    make_old(stack, *ids)
+    run(stack, "purge", "--older-than", AGE, "--source", source)
+    assert [stack.delivery(one)["body"] is None for one in ids] == gone
+    shown = personal_in(json.dumps(stack.status.order("crossborderly", order)))
+    assert (shown == []) == (source == "crossborderly")
+    run(stack, "purge", "--order", order)
+
+
+def test_an_order_that_one_of_two_sources_still_tells(stack: Stack) -> None:
+    order, _, ids = told_by_two(stack)
+    make_old(stack, *ids[:2])
+    run(stack, "purge", "--older-than", AGE)
+    assert [stack.delivery(one)["body"] is None for one in ids] == [True, True, False]
+    assert stack.status.order("crossborderly", order)["destination"]["name"] == "Zenobia Quillfeather"
+    run(stack, "purge", "--order", order)
+
+
 def test_a_purged_quarantined_body_gives_its_room_back(stack: Stack) -> None:
     body = client.encode(client.crossborderly_event("parcel.eaten", {}))
     one = stack.sender("crossborderly").deliver(body, "quarantined")

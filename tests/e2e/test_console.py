@@ -7,6 +7,7 @@ import hashlib
 import re
 from datetime import datetime, timedelta, timezone
 
+import psycopg
 import pytest
 
 import fastcgi
@@ -128,6 +129,35 @@ def test_gaps(stack: Stack) -> None:
     sender.deliver(wb.status_changed(tracking, "OUT_FOR_DELIVERY", moments_ago(1), previous="CUSTOMS_CLEARED"))
     (gap,) = [one for one in stack.status.json("/console/gaps")["gaps"] if one["order_id"] == tracking]
     assert (gap["expected_previous"], gap["found_previous"]) == ("CUSTOMS_CLEARED", "PICKED_UP")
+
+
+# What the panel of the sources says, by reading all of 30 days.
+SOURCES = """
+    SELECT source, waybill_data.instant(max(received_at)) AS newest, count(*) FILTER (WHERE received_at > now() - interval '1 day') AS last_day
+    FROM waybill_data.deliveries WHERE received_at > now() - interval '30 days' GROUP BY source ORDER BY source COLLATE "C" """
+HEARD_OF = """
+    INSERT INTO waybill_data.deliveries (delivery_id, received_at, body_bytes, live, source, provider, outcome, body_sha256)
+    SELECT gen_random_uuid(), now() - n * interval '1 second' - %(days)s * interval '1 day', 2, true, %(source)s, 'crossborderly', 'ignored', ''
+    FROM generate_series(1, %(count)s) n"""
+
+
+def test_sources_are_heard_of(stack: Stack) -> None:
+    """Quiet, long gone and busy ones, and the whole of it without reading the month."""
+    stack.sender("crossborderly").deliver(wb.status_changed(wb.uid("T"), "IN_TRANSIT"))
+    with psycopg.connect(stack.env["WAYBILL_DSN"]) as owner:
+        for source, days, count in (("a-quiet-one", 20, 20_000), ("a-quiet-one", 40, 5), ("gone", 31, 3), ("z-busy", 0, 7), ("z-busy", 2, 7)):
+            owner.execute(HEARD_OF, {"source": source, "days": days, "count": count})
+        expected = [dict(zip(("source", "newest", "last_day"), row)) for row in owner.execute(SOURCES)]
+        ((told,),) = owner.execute("SELECT waybill_data.panel_sources(NULL, true, 7)::json -> 'sources'").fetchall()
+        assert told == expected
+        names = {one["source"]: one["last_day"] for one in told}
+        assert (names["a-quiet-one"], names["z-busy"], "gone" in names) == (0, 7, False)
+        call = "waybill_data.panel_sources('{a-quiet-one,gone,nobody}', true, 7)"
+        ((told,),) = owner.execute(f"SELECT {call}::json -> 'sources'").fetchall()
+        assert told == [one for one in expected if one["source"] == "a-quiet-one"]
+        ((plan,),) = owner.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT {call}").fetchall()
+        assert plan[0]["Plan"]["Shared Hit Blocks"] + plan[0]["Plan"]["Shared Read Blocks"] < 150, plan
+        owner.rollback()
 
 
 def test_a_client_sees_the_panels_of_its_sources(each_stack: Stack, stacks: Stacks) -> None:

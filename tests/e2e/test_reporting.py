@@ -249,7 +249,7 @@ SELECT order_key, box_key, 'b' || n, 'delivered', at, 'T' || n, at FROM made;
 INSERT INTO waybill_data.tracking_events (order_key, event_key, box_key, delivery_id, occurred_at, status, register_key, provider_status, previous_status)
 SELECT order_key, box_key, box_key, delivery_id, at, 'delivered', 'x', 'DELIVERED', 'OUT_FOR_DELIVERY' FROM made;
 INSERT INTO waybill_data.deliveries (delivery_id, order_key, received_at, body_bytes, live, source, provider, event_type, outcome, body_sha256, headers, body)
-SELECT delivery_id, order_key, at, 300, true, 'crowdsender', 'crowdsender', 'trackingUpdated', 'applied', '', '{{}}', decode(repeat('ab', 300), 'hex') FROM made;
+SELECT delivery_id, order_key, at, 300, true, 'crowdsender-' || n % 4, 'crowdsender', 'trackingUpdated', 'applied', '', '{{}}', decode(repeat('ab', 300), 'hex') FROM made;
 """
 
 HOUR = "BETWEEN '2026-01-10 10:00Z' AND '2026-01-10 11:00Z'"
@@ -285,6 +285,12 @@ def test_a_lookup_uses_an_index(filled: psycopg.Connection[Any], lookup: str) ->
     assert len(filled.execute(sql).fetchall()) == count
     ((plan,),) = filled.execute(f"EXPLAIN (FORMAT JSON) {sql}").fetchall()
     assert {node["Relation Name"] for node in nodes(plan[0]["Plan"]) if node["Node Type"] == "Seq Scan"} & LARGE == set(), plan
+
+
+def test_a_conflict_is_looked_for_by_the_event_alone(filled: psycopg.Connection[Any]) -> None:
+    """Not among all that its source sent, which would be the square of that."""
+    ((plan,),) = filled.execute("EXPLAIN (FORMAT JSON) SELECT count(*) FILTER (WHERE conflict) FROM waybill.deliveries").fetchall()
+    assert {node["Index Name"] for node in nodes(plan[0]["Plan"]) if "Index Name" in node} == {"deliveries_pkey"}, plan
 
 
 def test_a_lookup_with_a_parameter_uses_an_index(filled: psycopg.Connection[Any]) -> None:
