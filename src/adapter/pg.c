@@ -1,5 +1,7 @@
 #include "adapter/pg.h"
 
+#include "adapter/process.h"
+
 #include <errno.h>
 #include <libpq-fe.h>
 #include <poll.h>
@@ -88,6 +90,12 @@ bool pg_dsn_is_valid(const char *dsn) {
     return valid;
 }
 
+static const char *connects_as; /* NULL: as whom it is */
+
+void pg_connect_as(const char *user) {
+    connects_as = user;
+}
+
 /* Anything else is the name of a database. */
 static bool is_connection_string(const char *dsn) {
     return strchr(dsn, '=') != NULL || is_uri(dsn);
@@ -116,7 +124,18 @@ struct pg *pg_connect(const char *dsn, const char *application, struct err *err)
         err_set(err, ERR_MEMORY, "out of memory");
         return NULL;
     }
+    if (connects_as != NULL && !process_act_as(connects_as)) {
+        err_set(err, ERR_CONNECTION, "there is no user %s here: say with --dsn how to connect",
+                connects_as);
+        pg_close(pg);
+        return NULL;
+    }
     pg->conn = PQconnectdbParams(keywords, values, 1);
+    if (connects_as != NULL && !process_act_as(NULL)) {
+        err_set(err, ERR_SYSTEM, "cannot be root again");
+        pg_close(pg);
+        return NULL;
+    }
     if (pg->conn == NULL || PQstatus(pg->conn) != CONNECTION_OK) {
         struct slice message =
             slice_trim(slice_from_cstr(pg->conn ? PQerrorMessage(pg->conn) : "out of memory"));

@@ -21,6 +21,9 @@ struct pg_result;
  * ERR_CONNECTION on failure; never a password in the message.
  */
 MUST_CHECK struct pg *pg_connect(const char *dsn, const char *application, struct err *err);
+/* From now on this process, root's and without other threads, is USER of the operating system
+ * (kept, not copied) while it connects: PostgreSQL lets that one in by its socket. */
+void pg_connect_as(const char *user);
 void pg_close(struct pg *pg);
 /* Whether libpq can read DSN as a connection string, and no rest of a password that was not escaped
  * counts as something else; nothing is connected. */

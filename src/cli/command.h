@@ -45,7 +45,8 @@ const struct command *command_find(const char *name);
 /* What a command line says. */
 struct invocation {
     const struct command *command;
-    const char *dsn; /* --dsn, else $WAYBILL_DSN, else "": libpq's own environment */
+    const char *dsn; /* --dsn, else $WAYBILL_DSN, else "": libpq's own environment; of root, who
+                        says nothing of all that, the database waybill here */
     bool json;
     char *const *operands;
     size_t operand_count;

@@ -13,7 +13,8 @@
 static const struct command_option dsn_option = {
     "dsn", "CONNECTION",
     "libpq connection string or URI of the schema's owner; otherwise $WAYBILL_DSN, otherwise "
-    "libpq's own environment (PGHOST, …)"};
+    "libpq's own environment (PGHOST, …); root without any of them: database waybill, as the user "
+    "postgres"};
 static const struct command_option json_option = {"json", NULL, "as JSON"};
 static const struct command_option help_option = {"help", NULL, "this text"};
 

@@ -3,7 +3,6 @@
 
 #include "adapter/crypto.h"
 #include "adapter/pg.h"
-#include "adapter/process.h"
 #include "app/program.h"
 #include "app/settings.h"
 #include "base/hex.h"
@@ -37,7 +36,7 @@ struct login {
 struct setup {
     const struct invocation *invocation;
     const char *database, *config;
-    bool dry, as_postgres, has_config;
+    bool dry, has_config;
     struct strbuf server_dsn, database_dsn, host;
     struct store_site site;
     struct login logins[2];
@@ -228,32 +227,18 @@ static bool set_up_database(struct setup *setup, struct err *err) {
             action_end(&action, true, counts, ARRAY_LEN(counts), err));
 }
 
-/* The database's side is done as the user postgres where that is how one gets in. */
-static bool with_database(struct setup *setup, bool (*work)(struct setup *, struct err *),
-                          struct err *err) {
-    if (setup->as_postgres && !process_act_as("postgres")) {
-        return err_set(err, ERR_SYSTEM,
-                       "there is no user postgres here: name a superuser with --dsn");
-    }
-    bool ok = work(setup, err);
-    if (setup->as_postgres && !process_act_as(NULL)) {
-        ok = err_set(err, ERR_SYSTEM, "cannot be root again");
-    }
-    return ok;
-}
-
 static bool look_or_show(struct setup *setup, struct err *err) {
     return look(setup, err) && (!setup->dry || show_sql(setup, err));
 }
 
 static bool init(struct setup *setup, struct err *err) {
-    if (!with_database(setup, look_or_show, err) || setup->dry) {
+    if (!look_or_show(setup, err) || setup->dry) {
         return !err_is_set(err);
     }
     if (!setup->has_config && !write_config(setup, err)) {
         return false;
     }
-    if (!with_database(setup, set_up_database, err)) {
+    if (!set_up_database(setup, err)) {
         if (!setup->has_config && setup->roles == 0) {
             (void)unlink(setup->config); /* its passwords are set nowhere */
         }
@@ -276,8 +261,6 @@ static bool is_plain_name(const char *name) {
 
 static bool prepare(struct setup *setup, struct err *err) {
     const char *dsn = setup->invocation->dsn;
-    setup->as_postgres = geteuid() == 0 && dsn[0] == '\0' && getenv("PGHOST") == NULL &&
-                         getenv("PGUSER") == NULL && getenv("PGSERVICE") == NULL;
     if (!pg_dsn_with_database(dsn, "postgres", &setup->server_dsn) ||
         !pg_dsn_with_database(dsn, setup->database, &setup->database_dsn) ||
         !pg_dsn_host(dsn, &setup->host)) {

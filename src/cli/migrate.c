@@ -38,7 +38,7 @@ const struct command migrate_command = {
     .details = "The first makes the roles and needs a superuser, or an owner of the database where "
                "the roles exist already. Safe when two run at once.",
     .takes_dsn = true,
-    .examples = {"sudo -u postgres waybill migrate --dsn dbname=waybill",
+    .examples = {"sudo waybill migrate",
                  "waybill migrate --dsn 'host=/var/run/postgresql dbname=waybill user=postgres'"},
     .run = run_migrate,
 };

@@ -49,6 +49,6 @@ const struct command prune_command = {
                "is of use. Cursors stay good. While webhooks and readers go on; once a month is "
                "plenty: systemctl enable --now waybill-prune.timer.",
     .takes_dsn = true,
-    .examples = {"sudo -u postgres waybill prune --dsn dbname=waybill"},
+    .examples = {"sudo waybill prune"},
     .run = run_prune,
 };

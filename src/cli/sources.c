@@ -300,7 +300,7 @@ const struct command sources_command = {
     .takes_json = true,
     .options = {{"url", "URL",
                  "where the webhooks are mounted; https://YOUR.HOST/webhooks unless given"}},
-    .examples = {"sudo -u waybill waybill sources --url https://shop.example/webhooks",
+    .examples = {"sudo waybill sources --url https://shop.example/webhooks",
                  "waybill sources --json | jq '.sources[] | {source, refusals}'"},
     .run = run_sources,
 };

@@ -172,6 +172,6 @@ const struct command spool_command = {
     .takes_dsn = true,
     .takes_json = true,
     .options = {{"drain", NULL, "move them into the database first"}},
-    .examples = {"sudo -u waybill waybill spool", "sudo -u waybill waybill spool --drain"},
+    .examples = {"sudo waybill spool", "sudo waybill spool --drain"},
     .run = run_spool,
 };

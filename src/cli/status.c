@@ -217,6 +217,6 @@ const struct command status_command = {
         "release, fsync off, a configuration that cannot be read, webhooks that wait in the spool.",
     .takes_dsn = true,
     .takes_json = true,
-    .examples = {"sudo -u waybill waybill status", "waybill status --json | jq .problems"},
+    .examples = {"sudo waybill status", "sudo waybill status --json | jq .problems"},
     .run = run_status,
 };

@@ -241,7 +241,6 @@ const struct command verify_command = {
     .options = {{"source", "NAME", "only of this source"},
                 {"since", "WHEN",
                  "only received then or later: a time, a date, or a span like 7d"}},
-    .examples = {"sudo -u waybill waybill verify --since 7d",
-                 "waybill verify --source crossborderly --json"},
+    .examples = {"sudo waybill verify --since 7d", "waybill verify --source crossborderly --json"},
     .run = run_verify,
 };

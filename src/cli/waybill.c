@@ -1,4 +1,5 @@
 /* waybill: the administration command. Reads the command line and runs the row that it names. */
+#include "adapter/pg.h"
 #include "adapter/process.h"
 #include "app/program.h"
 #include "cli/help.h"
@@ -7,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* What getopt_long() gives for the options that are not the command's own; those are numbered from
  * 0. */
@@ -100,6 +102,20 @@ static int take_option(struct invocation *invocation, int option) {
     return -1;
 }
 
+/* Root who does not say how to connect gets in as whoever owns PostgreSQL here: nothing has to be
+ * set up for it, and no password to be kept. */
+static void choose_connection(struct invocation *invocation) {
+    static const char *const said[] = {"PGHOST", "PGHOSTADDR", "PGUSER", "PGSERVICE"};
+    bool is_said = invocation->dsn[0] != '\0';
+    for (size_t i = 0; i < ARRAY_LEN(said); i++) {
+        is_said = is_said || getenv(said[i]) != NULL;
+    }
+    if (!is_said && geteuid() == 0 && invocation->command->takes_dsn) {
+        pg_connect_as("postgres");
+        invocation->dsn = getenv("PGDATABASE") != NULL ? "" : "dbname=waybill";
+    }
+}
+
 static int run(struct invocation *invocation, int argc, char **argv) {
     const struct command *command = invocation->command;
     if (command == NULL) {
@@ -114,6 +130,7 @@ static int run(struct invocation *invocation, int argc, char **argv) {
     if (invocation->operand_count > command->most_operands) {
         return command_misused(invocation, "too many arguments");
     }
+    choose_connection(invocation);
     int code = command->run(invocation);
     /* What was not written was not said. */
     if (fflush(stdout) != 0 || ferror(stdout)) {

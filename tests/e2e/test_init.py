@@ -145,3 +145,57 @@ def test_needs_a_superuser(cluster: Stack) -> None:
     assert result.returncode == 1 and "superuser" in result.stderr
     with psycopg.connect(server(cluster), autocommit=True) as connection:
         connection.execute("DROP ROLE nobody_much")
+
+
+# ---- root, who says nothing of a database ----
+
+
+class Server:
+    """The cluster where PostgreSQL's socket is by default, and its superuser gets in without a password, as on any Debian; for root's commands alone."""
+
+    def __init__(self, cluster: Stack, config: Path) -> None:
+        self.cluster, self.config = cluster, config
+        self.hba = cluster.pgdata / "pg_hba.conf"
+        self.before = self.hba.read_text()
+
+    def __enter__(self) -> Server:
+        self.write("local all postgres peer\n" + self.before)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.write(self.before)
+
+    def write(self, text: str) -> None:
+        self.hba.write_text(text)
+        self.cluster.pg_ctl("reload")
+
+    def waybill(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """In a mount namespace of its own."""
+        given = {name: value for name, value in os.environ.items() if not name.startswith("PG") and name != "WAYBILL_DSN"}
+        script = 'mount --bind "$0" /run/postgresql && exec "$@"'
+        return subprocess.run(
+            ["unshare", "--mount", "sh", "-c", script, str(self.cluster.sockets), self.cluster.program("waybill"), *arguments],
+            env=given | {"WAYBILL_CONFIG": str(self.config)} | environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="it is about root")
+def test_root_needs_no_connection_string(cluster: Stack, folder: Path) -> None:
+    drop(cluster, "waybill")
+    with Server(cluster, folder / "waybill.conf") as server:
+        made = server.waybill("init")
+        assert made.returncode == 0 and "database waybill: created" in made.stdout, made
+        assert server.config.stat().st_uid == 0
+        for arguments in (["status"], ["sources"], ["deliveries"], ["rebuild"], ["prune"], ["purge", "--older-than", "1", "--dry-run"], ["verify"]):
+            result = server.waybill(*arguments)
+            assert result.returncode == 0 and result.stderr == "", (arguments, result)
+        again = server.waybill("init")
+        assert "database waybill: is there" in again.stdout, again
+        # Whoever says something is taken at his word.
+        assert server.waybill("prune", PGDATABASE="postgres").returncode == 1
+        for said in ({"PGUSER": "nobody"}, {"PGHOST": "/nowhere"}, {"WAYBILL_DSN": "dbname=waybill"}):
+            result = server.waybill("prune", **said)
+            assert result.returncode == 1 and result.stderr, (said, result)
+    with psycopg.connect(cluster.env["WAYBILL_SUPERUSER_DSN"]) as connection:
+        actions = connection.execute("SELECT command, os_user, database_user FROM waybill_audit.actions ORDER BY action_id").fetchall()
+    assert [row[0] for row in actions] == ["init", "rebuild", "prune"]
+    assert {row[1].split(" ")[0] for row in actions} == {"root"} and {row[2] for row in actions} == {"postgres"}
