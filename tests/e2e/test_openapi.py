@@ -81,6 +81,7 @@ def test_the_words_are_those_of_the_sources() -> None:
 
 ID = {"X-Request-Id": "0" * 32}
 JSON, PROBLEM = ID | {"Content-Type": "application/json"}, ID | {"Content-Type": "application/problem+json"}
+PRIVATE = JSON | {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
 DELIVERY = "01234567-89ab-8def-8123-456789abcdef"
 
 
@@ -123,6 +124,9 @@ DESCRIBED: dict[str, tuple[str, Answer, list[Answer]]] = {
     ]),
     "not now": ("POST /hooks/some", Answer(503, PROBLEM | {"Retry-After": "5"}, problem(503)), [
         Answer(503, PROBLEM, problem(503)), Answer(503, PROBLEM | {"Retry-After": "soon"}, problem(503)),
+    ]),
+    "a panel": ("GET /status/console/sources", Answer(200, PRIVATE, b'{"sources":[{"source":"a","newest":"2024-05-01T12:00:00.000Z","last_day":0}]}'), [
+        Answer(200, JSON, b'{"sources":[]}'), Answer(200, PRIVATE, b'{"sources":[{"source":"a"}]}'), Answer(200, PRIVATE, b'{"others":[]}'),
     ]),
     "no path": ("GET /status/some", Answer(404, PROBLEM, problem(404)), [
         Answer(200, JSON, b"{}"), Answer(404, JSON, b"{}"), Answer(404, {"Content-Type": "application/problem+json"}, problem(404)),
