@@ -45,6 +45,18 @@ def test_every_command_has_a_page(command: str) -> None:
     assert [line for line in page.stdout.split("Examples:")[0].splitlines() if len(line) > 80] == []
 
 
+def test_the_manual_says_what_the_pages_say() -> None:
+    """The same commands, and the same options of each."""
+    parts = waybill_here("help", "--mdoc").stdout.split(".Ss waybill ")[1:]
+    assert [part.split()[0] for part in parts] == COMMANDS
+    for command, part in zip(COMMANDS, parts):
+        page = waybill_here("help", command).stdout.split("Examples:")[0]
+        options = re.findall(r"^  --(\S+)", page, re.MULTILINE)
+        assert re.findall(r"^\.It Fl -(\S+)", part, re.MULTILINE) == options and options[-1] == "help"
+        # What begins with a dot would be an instruction.
+        assert set(re.findall(r"^\.(\S+)", part, re.MULTILINE)) <= {"Pp", "Bl", "It", "El", "Bd", "Ed"}
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_refuses_what_it_does_not_know(command: str) -> None:
     for arguments in (["--colour"], ["--help=x"], ["too"] * 5):
@@ -87,6 +99,25 @@ def test_an_action_leaves_a_row(stack: Stack) -> None:
     assert (row["database_user"], row["arguments"]) == ("waybill_owner", "")
     assert row["os_user"].split(" ")[0] == os_user(stack) and row["host"] and row["release"]
     assert row["counts"]["orders"] >= 1 and row["counts"]["orders"] == sum(count for name, count in row["counts"].items() if name != "orders")
+
+
+def test_a_terminal_shows_how_far_it_is(stack: Stack) -> None:
+    """A bar that is gone in the end; elsewhere there is none."""
+    stack.sender("crossborderly").deliver(client.status_changed(client.uid("CB"), "IN_TRANSIT"))
+    quiet = stack.waybill("rebuild")
+    assert (quiet.returncode, quiet.stderr) == (0, "")
+    terminal, end = os.openpty()
+    try:
+        environment = os.environ | {"WAYBILL_CONFIG": str(stack.config), "WAYBILL_DSN": stack.env["WAYBILL_DSN"]}
+        result = subprocess.run(
+            [stack.program("waybill"), "rebuild"], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=end, text=True,
+            timeout=60, **stack.owner)
+        shown = os.read(terminal, 65536).decode()
+    finally:
+        os.close(end)
+        os.close(terminal)
+    assert result.returncode == 0 and result.stdout.startswith("rebuilt "), result
+    assert re.fullmatch(r"(\r\[#* *\] \d+/\d+)+\r\x1b\[K", shown), shown
 
 
 def test_migrations_leave_a_row(stack: Stack) -> None:
