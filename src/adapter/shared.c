@@ -72,7 +72,7 @@ static bool is_private(const struct shared *shared, int fd, uid_t user, off_t *s
 }
 
 static bool is_ours(const struct shared *shared, struct err *err) {
-    off_t size;
+    off_t size = 0;
     if (!is_private(shared, shared->fd, geteuid(), &size, err)) {
         return false;
     }
@@ -174,7 +174,7 @@ static bool fail_denied(const struct shared *shared, uid_t user, struct err *err
 }
 
 static bool look_at_file(struct shared *shared, uid_t user, struct err *err) {
-    off_t size;
+    off_t size = 0;
     int fd = open(shared->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0) {
         return errno == EACCES ? fail_denied(shared, user, err)
