@@ -44,7 +44,10 @@ static inline size_t memory_is_back(void) {
     return memory.count;
 }
 
-static bool memory_lacks(void) {
+/* ThreadSanitizer's run-time allocates before it can take calls from instrumented code. */
+#define NOT_TRACED __attribute__((no_sanitize_thread))
+
+NOT_TRACED static bool memory_lacks(void) {
     memory.count++;
     bool lacks =
         memory.failing != 0 && (memory.shortage == SHORT_ONCE ? memory.count == memory.failing
@@ -59,14 +62,14 @@ static bool memory_lacks(void) {
 #ifndef __clang__
 #pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
 #endif
-void *malloc(size_t size) {
+NOT_TRACED void *malloc(size_t size) {
     if (memory_lacks()) {
         return NULL;
     }
     return __interceptor_malloc != NULL ? __interceptor_malloc(size) : __libc_malloc(size);
 }
 
-void *calloc(size_t count, size_t size) {
+NOT_TRACED void *calloc(size_t count, size_t size) {
     if (memory_lacks()) {
         return NULL;
     }
@@ -74,7 +77,7 @@ void *calloc(size_t count, size_t size) {
                                         : __libc_calloc(count, size);
 }
 
-void *realloc(void *old, size_t size) {
+NOT_TRACED void *realloc(void *old, size_t size) {
     if (memory_lacks()) {
         return NULL;
     }
