@@ -25,6 +25,8 @@ from two_processes import TwoProcesses
 from waiting import wait_until
 from waybill_stack import Stack, set_option
 
+pytestmark = pytest.mark.once
+
 SEED = 20261122
 
 

@@ -30,6 +30,8 @@ from storms import Background, Follower, all_events, in_random_steps, with_resen
 from two_processes import Post, TwoProcesses
 from waybill_client import comparable
 
+pytestmark = pytest.mark.once
+
 SEED = int(os.environ.get("WAYBILL_TEST_SEED", "20240501"))
 SHUFFLES = int(os.environ.get("WAYBILL_TEST_SHUFFLES", "60"))
 

@@ -11,6 +11,8 @@ import pytest
 
 from waybill_stack import Stack
 
+pytestmark = pytest.mark.once
+
 Row = tuple[Any, ...]
 
 

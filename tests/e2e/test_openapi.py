@@ -16,6 +16,8 @@ import waybill_client as wb
 from http_plain import Answer
 from waybill_stack import CHECKOUT, Stack
 
+pytestmark = pytest.mark.once
+
 SAMPLES = sorted((CHECKOUT / "tests" / "samples").glob("*/*.json"))
 LINTER = "@redocly/cli@1.34.0"
 

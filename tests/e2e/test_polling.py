@@ -16,6 +16,8 @@ import waybill_client as wb
 from conftest import Stacks
 from waybill_stack import CHECKOUT, Stack
 
+pytestmark = pytest.mark.once
+
 PAGE = (CHECKOUT / "docs" / "polling.md").read_text()
 COMMANDS = {"python": ["/usr/bin/python3"], "php": ["php"], "js": ["node"]}
 

@@ -20,6 +20,8 @@ from conftest import Stacks
 from waiting import wait_until
 from waybill_stack import CHECKOUT, Row, Stack
 
+pytestmark = pytest.mark.once
+
 DOCUMENT = Path(CHECKOUT, "docs", "reporting.md")
 
 

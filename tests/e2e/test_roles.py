@@ -14,6 +14,8 @@ import pytest
 import waybill_client as client
 from waybill_stack import CHECKOUT, Stack
 
+pytestmark = pytest.mark.once
+
 SCHEMAS = ("waybill", "waybill_audit", "waybill_data")
 ROLES = ("waybill_ingest", "waybill_status", "waybill_report", "waybill_audit")
 READERS = ("waybill_report", "waybill_audit")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Iterator
 
 import psycopg
+import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 import waybill_client as wb
@@ -17,6 +18,8 @@ from event_facts import Event
 from two_processes import TwoProcesses
 from waiting import wait_until
 from waybill_stack import CHECKOUT, Stack, set_option
+
+pytestmark = pytest.mark.once
 
 PORTS = ("5432", "5433")
 USERS = {"ingest": "webhook.fcgi", "status": "status.fcgi", "report": "reports", "owner": "`waybill migrate`, `rebuild`"}

@@ -11,7 +11,7 @@ import pytest
 import waybill_client as wb
 from waybill_stack import Row, Stack
 
-pytestmark = pytest.mark.usefixtures("steady")
+pytestmark = [pytest.mark.once, pytest.mark.usefixtures("steady")]
 
 COLUMNS = {
     "orders": "order_key source provider live order_id order_number external_reference status attention provider_status status_at boxes_total "
