@@ -360,7 +360,7 @@ uninstall: ## remove what install put there
 
 # Built from a copy of the sources, for dpkg-buildpackage writes beside and into them.
 DEB_TREE = build/deb/waybill-$(VERSION)
-.PHONY: deb
+.PHONY: deb deb-check
 deb: ## the Debian package, to build/deb, read by lintian (debian/)
 	@tests/stack/deps.sh deb
 	@[ "$$(dpkg-parsechangelog -S Version)" = '$(VERSION)' ] || { echo 'debian/changelog is of another version than $(VERSION)' >&2; exit 1; }
@@ -369,6 +369,10 @@ deb: ## the Debian package, to build/deb, read by lintian (debian/)
 	@cd $(DEB_TREE) && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL dpkg-buildpackage --build=binary --no-sign
 	@lintian --fail-on error,warning build/deb/*.changes
 	@rm -rf $(DEB_TREE)
+deb-check: ## the package in clean chroots of Debian 12 and 13: built, installed, upgraded and back under load, removed; as root
+	@[ "$$(id -u)" = 0 ] || { echo 'deb-check makes chroots: it needs root' >&2; exit 1; }
+	@tests/stack/deps.sh deb-check
+	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -p no:cacheprovider tests/deb -q -x $(PYTEST_ARGS)
 
 .PHONY: help
 help: ## this list
@@ -402,4 +406,4 @@ help: ## this list
 		'DESTDIR=$(DESTDIR)' 'install, uninstall: put in front of prefix' \
 		'prefix=$(prefix)' 'install, uninstall'
 
--include $(shell find $(BUILD) -path build/deb -prune -o -name '*.d' -print 2>/dev/null)
+-include $(shell find $(BUILD) -path 'build/deb*' -prune -o -name '*.d' -print 2>/dev/null)
