@@ -182,12 +182,12 @@ deps: ## install the Debian packages that run and check need, if any is missing
 
 .PHONY: check unit unit-programs replay e2e browser reporting-doc examples hardening timing static floors format format-check
 check: ## install what is missing, then every ring of tests
-	@MAKE='$(MAKE)' tests/check.sh
+	@MAKE='$(MAKE)' tests/clean_room.sh tests/check.sh
 
 unit-programs: $(UNIT_TESTS)
 unit: unit-programs ## the unit tests
-	@for t in $(UNIT_TESTS); do \
-	  if $$t > $$t.log 2>&1; then echo "ok $$t: $$(grep -ac '  OK ' $$t.log) tests"; else cat $$t.log; echo "FAILED: $$t"; exit 1; fi; done
+	@printf '%s\n' $(UNIT_TESTS) | xargs -P $(shell nproc) -I{} sh -c \
+	  'if {} > {}.log 2>&1; then echo "ok {}: $$(grep -ac "  OK " {}.log) tests"; else cat {}.log; echo "FAILED: {}"; exit 255; fi'
 
 replay: $(FUZZ_PROGRAMS) ## every fuzz target over its corpus
 	@OUT='$(BUILD)' tests/fuzz/run.sh replay $(FUZZ_TARGETS)
@@ -201,7 +201,7 @@ PYTEST_ARGS ?=
 # Most tests wait most of the time; a file stays with one worker.
 E2E_WORKERS ?= 3
 e2e: all ## the tests over real servers, processes and databases (PYTEST_ARGS='-k word' selects)
-	@$(PYTEST) tests/e2e -q -n $(E2E_WORKERS) --dist loadfile $(PYTEST_ARGS)
+	@tests/clean_room.sh $(PYTEST) tests/e2e -q -n $(E2E_WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 browser: all ## the console in headless Chromium; its pictures go to docs/console/
 	@tests/stack/deps.sh browser

@@ -1,66 +1,21 @@
 #!/usr/bin/env bash
-# check.sh: every ring of tests, from the quickest to the slowest; stops at the first that fails. `make check` runs it.
-#
-# Leaves nothing behind, however it ends: all temporary files are under one folder, and a stack that a test has left running is stopped.
+# check.sh: every ring of tests, from the quickest to the slowest; stops at the first that fails. `make check` runs it, in a clean room.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 MAKE=${MAKE:-make}
 JOBS=-j$(nproc)
-STEP=
+REPORTS=$TMPDIR/reports
 
 # Everybody's, because started by root the stacks run as another user.
-WORK=$(mktemp -d /tmp/waybill-check-XXXXXXXX)
-mkdir "$WORK/stacks" "$WORK/reports"
-chmod 1777 "$WORK" "$WORK/reports"
-export TMPDIR=$WORK
-# Each stack that starts notes itself here.
-export WAYBILL_STACKS=$WORK/stacks
+mkdir "$REPORTS"
+chmod 1777 "$REPORTS"
 
-clean_up() {
-    local status=$? note
-    trap '' INT TERM HUP
-    for note in "$WORK/stacks"/*; do
-        [ ! -e "$note" ] || stop_stack "$(<"$note")"
-    done
-    rm -rf "$WORK"
-    exit "$status"
-}
-
-# A test that was killed may have left one that is still on its way up or down.
-stop_stack() {
-    local attempt=0
-    until VAR=$1 tests/stack/stack.sh down || [ $((attempt += 1)) -ge 10 ]; do
-        sleep 1
-    done
-}
-
-# A signal ends the step at hand; the rest follows in step(). (An `exit` in the handler itself would run clean_up() inside it, where bash takes a
-# function's return for the end of the script.)
-ENDED=
-end_by_signal() {
-    ENDED=$1
-    [ -z "$STEP" ] || kill -TERM -- "-$STEP" 2>/dev/null || true
-}
-
-# A step is a process group of its own, so that all of it can be ended.
 step() {
     local title=$1 start=$SECONDS status=0
     shift
     printf '\n======== %s\n' "$title"
-    if [ "$(type -t "$1")" = function ]; then
-        "$@" || status=$?
-    else
-        setsid "$@" </dev/null &
-        STEP=$!
-        wait "$STEP" || status=$?
-        # A trapped signal ends `wait` early.
-        while kill -0 "$STEP" 2>/dev/null; do
-            wait "$STEP" || status=$?
-        done
-        STEP=
-    fi
-    [ -z "$ENDED" ] || exit "$ENDED"
+    "$@" || status=$?
     if [ "$status" != 0 ]; then
         show_reports
         printf '\n======== FAILED: %s\n' "$title"
@@ -71,12 +26,12 @@ step() {
 
 # Sanitizers report into files, because a responder's own log is looked at by nobody as long as the tests pass.
 no_reports() {
-    [ -z "$(ls -A "$WORK/reports")" ]
+    [ -z "$(ls -A "$REPORTS")" ]
 }
 
 show_reports() {
     local report
-    for report in "$WORK/reports"/*; do
+    for report in "$REPORTS"/*; do
         [ ! -e "$report" ] || cat "$report"
     done
 }
@@ -84,14 +39,10 @@ show_reports() {
 # Where the kernel spreads mappings more widely than ThreadSanitizer's run-time expects, its programs only start without that spreading.
 choose_tsan_launch() {
     TSAN=()
-    echo 'int main(void) { return 0; }' >"$WORK/probe.c"
-    gcc -fsanitize=thread -o "$WORK/probe" "$WORK/probe.c"
-    "$WORK/probe" 2>/dev/null || TSAN=(setarch -R)
+    echo 'int main(void) { return 0; }' >"$TMPDIR/probe.c"
+    gcc -fsanitize=thread -o "$TMPDIR/probe" "$TMPDIR/probe.c"
+    "$TMPDIR/probe" 2>/dev/null || TSAN=(setarch -R)
 }
-
-trap clean_up EXIT
-trap 'end_by_signal 130' INT
-trap 'end_by_signal 143' TERM HUP
 
 step "packages" tests/stack/deps.sh check
 step "the rules of the house, format" "$MAKE" static
@@ -105,9 +56,9 @@ step "comparisons of credentials" "$MAKE" timing timing-clang
 step "end-to-end tests" "$MAKE" e2e
 step "torture, for a short time" "$MAKE" torture TORTURE_SECONDS=15
 
-export ASAN_OPTIONS=log_path=$WORK/reports/asan:detect_stack_use_after_return=1
+export ASAN_OPTIONS=log_path=$REPORTS/asan:detect_stack_use_after_return=1
 export UBSAN_OPTIONS=print_stacktrace=1
-export TSAN_OPTIONS=log_path=$WORK/reports/tsan:second_deadlock_stack=1
+export TSAN_OPTIONS=log_path=$REPORTS/tsan:second_deadlock_stack=1
 step "build with AddressSanitizer and UndefinedBehaviorSanitizer" "$MAKE" "$JOBS" build-asan
 step "unit tests with them" "$MAKE" unit-asan
 step "the corpora of the fuzz targets with them" "$MAKE" replay-asan

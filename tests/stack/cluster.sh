@@ -72,10 +72,17 @@ cluster_start() {
 }
 
 # Its own pid file is the truth here: somebody may have restarted the cluster with pg_ctl meanwhile.
+# A test that was ended may have left it stopped by SIGSTOP.
+thaw() {
+    kill -CONT "$1" 2>/dev/null || true
+    pkill -CONT -P "$1" || true
+}
+
 cluster_stop() {
     [ -e "$PGDATA" ] || return 0
     find_postgres
     if cluster_runs; then
+        thaw "$(cluster_pid)"
         as_user "$PGBIN/pg_ctl" stop -D "$PGDATA" -m fast -w -t 30 >/dev/null 2>&1 ||
             as_user "$PGBIN/pg_ctl" stop -D "$PGDATA" -m immediate -w -t 30 >/dev/null 2>&1 ||
             say "PostgreSQL in $PGDATA does not stop"

@@ -162,6 +162,7 @@ unlock() {
 start_everything() {
     check_port
     choose_socket_folder
+    note_stack
     find_postgres
     programs_copy
     set_logs_aside
@@ -178,7 +179,6 @@ start_everything() {
     start_daemon server once "${SERVER_COMMAND[@]}"
     wait_ready
     run_env_write
-    note_stack
 }
 
 # What is shown when something fails is of this start; the logs of the one before are kept as *.log.1.
