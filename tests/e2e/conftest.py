@@ -57,6 +57,14 @@ class Stacks:
             raise failures[0]
 
 
+# The files that take longest, much of it spent waiting. They begin first: the workers end together, and none is left alone with one of them.
+LONGEST = [f"test_{name}.py" for name in ("spool", "convergence", "operations", "scaling", "openapi", "hostile", "lost_connections", "load", "rebuild", "changes")]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+
+
 @pytest.fixture(scope="session")
 def stacks() -> Iterator[Stacks]:
     stacks = Stacks()

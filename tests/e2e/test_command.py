@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pty
 import pwd
@@ -101,22 +102,32 @@ def test_an_action_leaves_a_row(stack: Stack) -> None:
     assert row["counts"]["orders"] >= 1 and row["counts"]["orders"] == sum(count for name, count in row["counts"].items() if name != "orders")
 
 
+def everything(terminal: int) -> str:
+    """What is written to it until nobody has it open."""
+    shown = b""
+    try:
+        while piece := os.read(terminal, 65536):
+            shown += piece
+    except OSError as gone:
+        assert gone.errno == errno.EIO
+    finally:
+        os.close(terminal)
+    return shown.decode()
+
+
 def test_a_terminal_shows_how_far_it_is(stack: Stack) -> None:
     """A bar that is gone in the end; elsewhere there is none."""
     stack.sender("crossborderly").deliver(client.status_changed(client.uid("CB"), "IN_TRANSIT"))
     quiet = stack.waybill("rebuild")
     assert (quiet.returncode, quiet.stderr) == (0, "")
     terminal, end = os.openpty()
-    try:
-        environment = os.environ | {"WAYBILL_CONFIG": str(stack.config), "WAYBILL_DSN": stack.env["WAYBILL_DSN"]}
-        result = subprocess.run(
-            [stack.program("waybill"), "rebuild"], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=end, text=True,
-            timeout=60, **stack.owner)
-        shown = os.read(terminal, 65536).decode()
-    finally:
+    environment = os.environ | {"WAYBILL_CONFIG": str(stack.config), "WAYBILL_DSN": stack.env["WAYBILL_DSN"]}
+    with subprocess.Popen([stack.program("waybill"), "rebuild"], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=end,
+                          text=True, **stack.owner) as process:
         os.close(end)
-        os.close(terminal)
-    assert result.returncode == 0 and result.stdout.startswith("rebuilt "), result
+        shown = everything(terminal)
+        told, _ = process.communicate(timeout=60)
+    assert process.returncode == 0 and told.startswith("rebuilt "), told
     assert re.fullmatch(r"(\r\[#* *\] \d+/\d+)+\r\x1b\[K", shown), shown
 
 
