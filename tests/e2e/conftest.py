@@ -10,10 +10,13 @@ from extra_sources import ExtraSources
 from waybill_stack import SERVERS, Stack
 
 
+CROWDED = "crowded"
+
+
 class Stacks:
     def __init__(self) -> None:
         self._started: list[Stack] = []
-        self._shared: dict[str, Stack] = {}
+        self._shared: dict[str, Stack] = {}  # by server, and "crowded"
         self._failed: set[str] = set()
         self._extras: dict[str, ExtraSources] = {}
 
@@ -24,12 +27,12 @@ class Stacks:
         return stack
 
     def __call__(self, server: str) -> Stack:
-        """The session's stack behind SERVER. Tests share it: each keeps to random ids."""
+        """The session's stack behind SERVER. Tests share it: each keeps to random ids. CROWDED: another one, for many thousands of orders."""
         if server not in self._shared:
             # Without one, all its tests fail: once with the reason is enough.
             assert server not in self._failed, f"the stack behind {server} did not start, see the first failure"
             self._failed.add(server)
-            stack = self.make(server).up()
+            stack = self.make("lighttpd" if server == CROWDED else server).up()
             self._extras[server] = ExtraSources(stack).add()
             self._shared[server] = stack
             self._failed.remove(server)
@@ -57,7 +60,8 @@ class Stacks:
             raise failures[0]
 
 
-# The files that take longest, much of it spent waiting. They begin first: the workers end together, and none is left alone with one of them.
+# The files that take longest, much of it spent waiting, and leave most behind. They begin first: the workers end together, and none is left alone with one
+# of them; and they have a stack of their own, where their thousands of orders are in nobody's way.
 LONGEST = [f"test_{name}.py" for name in ("spool", "convergence", "operations", "scaling", "openapi", "hostile", "lost_connections", "load", "rebuild", "changes")]
 
 
@@ -72,15 +76,20 @@ def stacks() -> Iterator[Stacks]:
     stacks.remove_all()
 
 
-@pytest.fixture(scope="session")
-def stack(stacks: Stacks) -> Stack:
+def lighttpd_for(request: pytest.FixtureRequest) -> str:
+    return CROWDED if request.path.name in LONGEST else "lighttpd"
+
+
+@pytest.fixture(scope="module")
+def stack(stacks: Stacks, request: pytest.FixtureRequest) -> Stack:
     """Behind lighttpd: for what no web server has a part in."""
-    return stacks("lighttpd")
+    return stacks(lighttpd_for(request))
 
 
-@pytest.fixture(scope="session")
-def extras(stacks: Stacks) -> ExtraSources:
-    return stacks.extras("lighttpd")
+@pytest.fixture(scope="module")
+def extras(stacks: Stacks, request: pytest.FixtureRequest) -> ExtraSources:
+    """Of that stack."""
+    return stacks.extras(lighttpd_for(request))
 
 
 @pytest.fixture(scope="session", params=SERVERS)
