@@ -283,12 +283,14 @@ static int64_t pass(struct drainer *drainer) {
         end = drain_pass(&drain, &err);
         drainer->after = drain.after;
     }
-    tell(drainer, end, &drain, &err);
+    enum drain_end seen = end;
     if (end != DRAIN_DOWN && drain.drained > 0) {
         drainer->options.up(drainer->options.context);
     } else if (end != DRAIN_DOWN && end != DRAIN_STOPPED) {
         end = ask_database(drainer, end);
     }
+    /* Last, so that who reads it finds what it led to. */
+    tell(drainer, seen, &drain, &err);
     return end == DRAIN_DOWN    ? drain.left > 0 ? IDLE_MS : DOWN_MS
            : end == DRAIN_EMPTY ? IDLE_MS
            : end == DRAIN_BUSY  ? DOWN_MS
