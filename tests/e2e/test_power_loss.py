@@ -153,8 +153,11 @@ def check_wal_fails(stack: Stack, disk: Disk, load: Load, how: str) -> None:
     """PostgreSQL ends all sessions and recovers: what was answered 200 is there, once."""
     wish = Path(f"{disk.folder}.{how}")
     load.wait_for_more(SENDERS)
-    wish.touch()
-    disk.give(wish)
+    # Whole at once: it is taken as soon as it is seen.
+    draft = wish.with_name(f"{wish.name}.draft")
+    draft.touch()
+    disk.give(draft)
+    draft.rename(wish)
     wait_until(lambda: not wish.exists(), "it has failed")
     load.wait_for_more(EVENTS)
     assert "PANIC" in stack.log_text("postgres")
