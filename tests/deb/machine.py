@@ -11,7 +11,6 @@ from typing import IO
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 WORK = CHECKOUT / "build" / "deb-check"
-MIRROR = os.environ.get("DEB_MIRROR", "http://deb.debian.org/debian")
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
 APT = ["apt-get", "-o", "Dpkg::Use-Pty=0", "--quiet", "--yes"]
 # Debian asks this program before it starts a service.
@@ -22,6 +21,12 @@ def run(command: list[str], **options: object) -> subprocess.CompletedProcess[st
     result = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", **options)
     assert result.returncode == 0, f"{' '.join(command)}\n{result.stdout[-4000:]}"
     return result
+
+
+def mirror() -> str:
+    """$DEB_MIRROR, else where this machine's own Debian comes from."""
+    named = os.environ.get("DEB_MIRROR")
+    return named or run(["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Label: Debian"]).stdout.split()[0]
 
 
 class Root:
@@ -65,7 +70,7 @@ def base(release: str) -> Path:
     archive = WORK / f"base-{release}.tar"
     if not archive.exists() or time.time() - archive.stat().st_mtime > 86400:
         WORK.mkdir(parents=True, exist_ok=True)
-        run(["mmdebstrap", "--quiet", "--variant=apt", "--format=tar", release, str(archive) + ".new", MIRROR], env=os.environ | {"TMPDIR": str(WORK)})
+        run(["mmdebstrap", "--quiet", "--variant=apt", "--format=tar", release, str(archive) + ".new", mirror()], env=os.environ | {"TMPDIR": str(WORK)})
         os.rename(str(archive) + ".new", archive)
     return archive
 

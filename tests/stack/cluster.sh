@@ -71,13 +71,13 @@ cluster_start() {
     ! process_gone cluster || show_log_and_die "PostgreSQL does not start" cluster postgres
 }
 
-# Its own pid file is the truth here: somebody may have restarted the cluster with pg_ctl meanwhile.
 # A test that was ended may have left it stopped by SIGSTOP.
 thaw() {
     kill -CONT "$1" 2>/dev/null || true
     pkill -CONT -P "$1" || true
 }
 
+# Its own pid file is the truth here: somebody may have restarted the cluster with pg_ctl meanwhile.
 cluster_stop() {
     [ -e "$PGDATA" ] || return 0
     find_postgres
