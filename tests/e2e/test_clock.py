@@ -18,7 +18,6 @@ import pytest
 
 import fastcgi
 import waybill_client as wb
-from conftest import Stacks
 from extra_sources import ExtraSources
 from http_plain import Answer
 from receiver import Receiver
@@ -55,19 +54,6 @@ class Clock:
                 opened.write(f"{to}\n".ljust(8))
         else:
             self._file.write_text(f"{to}\n".ljust(8))
-
-
-@pytest.fixture(scope="module")
-def stack(stacks: Stacks) -> Iterator[Stack]:
-    """None that others use: a source that was heard of tomorrow is never silent."""
-    stack = stacks.make().up()
-    yield stack
-    stacks.remove(stack)
-
-
-@pytest.fixture(scope="module")
-def extras(stack: Stack) -> ExtraSources:
-    return ExtraSources(stack).add()
 
 
 @pytest.fixture

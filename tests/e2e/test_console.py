@@ -6,7 +6,6 @@ import base64
 import hashlib
 import re
 from datetime import datetime, timedelta, timezone
-from typing import Iterator
 
 import psycopg
 import pytest
@@ -14,7 +13,6 @@ import pytest
 import fastcgi
 import waybill_client as wb
 from conftest import Stacks
-from extra_sources import ExtraSources
 from http_plain import Answer
 from test_reload import reloaded
 from waybill_stack import Stack, set_option
@@ -22,19 +20,6 @@ from waybill_stack import Stack, set_option
 pytestmark = pytest.mark.usefixtures("steady")
 
 PANELS = {"deliveries": "hours", "sources": "sources", "problems": "deliveries", "silent": "boxes", "gaps": "gaps"}
-
-
-@pytest.fixture(scope="module")
-def stack(stacks: Stacks) -> Iterator[Stack]:
-    """None that others use: the panels show so many and no more."""
-    stack = stacks.make().up()
-    yield stack
-    stacks.remove(stack)
-
-
-@pytest.fixture(scope="module")
-def extras(stack: Stack) -> ExtraSources:
-    return ExtraSources(stack).add()
 
 
 def moments_ago(days: float) -> str:
