@@ -29,6 +29,7 @@ CLOSE = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Reply:
+    request_line: bytes
     status: int | None  # None: the connection was cut
     head: bytes
     body: bytes
@@ -82,7 +83,9 @@ class _Connection(asyncio.Protocol):
         if self._number is None:
             self._transport.close()
         else:
-            self._transport.write(self._load.requests[self._number])
+            request = self._load.requests[self._number]
+            self._request_line = request.partition(b"\r\n")[0]
+            self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
         self._data += data
@@ -100,7 +103,7 @@ class _Connection(asyncio.Protocol):
 
     def _answered(self, status: int | None, head: bytes = b"", body: bytes = b"") -> None:
         number, self._number = self._number, None
-        self._load.replies[number] = Reply(status, head, body, self._began, time.monotonic() - self._began)
+        self._load.replies[number] = Reply(self._request_line, status, head, body, self._began, time.monotonic() - self._began)
 
     def connection_lost(self, error: Exception | None) -> None:
         if self._number is not None:
@@ -131,10 +134,10 @@ class Load:
         if self._failure is not None:
             raise self._failure
         looked_at: Counter[tuple[int | None, str | None]] = Counter()
-        for number, reply in self.replies.items():
-            if number is not None and reply.status is not None and looked_at[reply.outcome] < LOOKED_AT:
+        for reply in self.replies.values():
+            if reply.status is not None and looked_at[reply.outcome] < LOOKED_AT:
                 looked_at[reply.outcome] += 1
-                method, target, _ = self.requests[number].partition(b"\r\n")[0].decode("latin-1").split(" ")
+                method, target, _ = reply.request_line.decode("latin-1").split(" ")
                 check_described(method, target, reply.answer)
 
     def _run(self) -> None:
