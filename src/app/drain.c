@@ -250,16 +250,14 @@ static void tell(struct drainer *drainer, enum drain_end end, const struct drain
     log_end(&line);
 }
 
-/* Somebody believes that the database is away, and no event was got through to prove otherwise. */
-static enum drain_end ask_database(struct drainer *drainer, enum drain_end end) {
-    if (!drainer->options.is_down(drainer->options.context)) {
-        return end;
-    }
+/* Somebody believes that the database is away, and no event was got through to prove otherwise.
+ * IS_EMPTY: none waits that it has not taken. */
+static enum drain_end ask_database(struct drainer *drainer, enum drain_end end, bool is_empty) {
     if (!database_answers(drainer->store)) {
         return DRAIN_DOWN;
     }
-    if (end == DRAIN_STUCK || end == DRAIN_BUSY) {
-        /* Events wait that it has not taken, and it may answer without storing anything. */
+    if (!is_empty) {
+        /* It may answer without storing anything. */
         drainer->options.try_one(drainer->options.context);
     } else {
         drainer->options.up(drainer->options.context);
@@ -277,6 +275,9 @@ static int64_t pass(struct drainer *drainer) {
     struct err err = ERR_INIT;
     enum drain_end end = DRAIN_EMPTY;
     drainer->options.renew(drainer->options.context, drainer->store);
+    /* In this order: what found it down is on its way into the spool by then, or in it. */
+    bool is_down = drainer->options.is_down(drainer->options.context);
+    bool is_filling = drainer->options.is_filling(drainer->options.context);
     if (!spool_look(drainer->options.spool, &state, &err)) {
         end = DRAIN_FAILED;
     } else if (state.events > 0) {
@@ -286,8 +287,8 @@ static int64_t pass(struct drainer *drainer) {
     enum drain_end seen = end;
     if (end != DRAIN_DOWN && drain.drained > 0) {
         drainer->options.up(drainer->options.context);
-    } else if (end != DRAIN_DOWN && end != DRAIN_STOPPED) {
-        end = ask_database(drainer, end);
+    } else if (is_down && end != DRAIN_DOWN && end != DRAIN_STOPPED) {
+        end = ask_database(drainer, end, end == DRAIN_EMPTY && !is_filling);
     }
     /* Last, so that who reads it finds what it led to. */
     tell(drainer, seen, &drain, &err);

@@ -53,6 +53,9 @@ struct drainer_options {
     /* Whether somebody waits to hear that the database takes events, and telling it. */
     bool (*is_down)(void *context);
     void (*up)(void *context);
+    /* Whether events are on their way into the spool, those among them that found out that the
+     * database is down: an empty spool proves nothing then. */
+    bool (*is_filling)(void *context);
     /* It answers, but what waits could not be stored: one new event shall try, and tell by it. */
     void (*try_one)(void *context);
     void *context;

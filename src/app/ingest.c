@@ -30,9 +30,10 @@ struct ingest {
     struct drainer *drainer;
     /* The spool's committer's: until when what is known of the spool holds. */
     int64_t spool_works_until_ms;
-    atomic_bool down;  /* the database: events go to the spool at once, until the drainer gets one
-                          through, or */
-    atomic_bool trial; /* the next one does, which the drainer wants to be tried */
+    atomic_bool down;    /* the database: events go to the spool at once, until the drainer gets one
+                            through, or */
+    atomic_bool trial;   /* the next one does, which the drainer wants to be tried */
+    atomic_int entering; /* events on their way into the spool, and questions to it */
 };
 
 /*
@@ -378,8 +379,23 @@ static bool is_trial(const struct job *job) {
     return !job->is_probe && atomic_exchange(&job->ingest->trial, false);
 }
 
+static bool is_filling(void *context) {
+    struct ingest *ingest = context;
+    return atomic_load(&ingest->entering) > 0;
+}
+
+static bool submit_to_shelter(struct job *job) {
+    struct ingest *ingest = job->ingest;
+    atomic_fetch_add(&ingest->entering, 1);
+    bool taken = batch_submit(ingest->shelter, &job->spooled);
+    if (!taken) {
+        atomic_fetch_sub(&ingest->entering, 1);
+    }
+    return taken;
+}
+
 static void shelter(struct job *job) {
-    if (!batch_submit(job->ingest->shelter, &job->spooled)) {
+    if (!submit_to_shelter(job)) {
         finish_queue_full(job);
     }
 }
@@ -389,7 +405,7 @@ static void overdue(void *context, struct watched *watched) {
     struct ingest *ingest = context;
     struct job *job = JOB_OF(watched, watched);
     atomic_fetch_add(&job->holders, 1);
-    job->sheltered = batch_submit(ingest->shelter, &job->spooled);
+    job->sheltered = submit_to_shelter(job);
     if (!job->sheltered) {
         atomic_fetch_sub(&job->holders, 1);
     }
@@ -494,8 +510,9 @@ static void finish_degraded(struct job *job) {
 
 /* The spool's committer is done with the job. */
 static void complete_spooled(void *context, struct batch_job *batch_job, enum batch_result result) {
+    struct ingest *ingest = context;
     struct job *job = JOB_OF(batch_job, spooled);
-    (void)context;
+    atomic_fetch_sub(&ingest->entering, 1);
     if (job->is_probe) {
         finish_degraded(job);
     } else if (result != BATCH_DONE) {
@@ -518,8 +535,8 @@ static void complete(void *context, struct batch_job *batch_job, enum batch_resu
     if (!done && !alone && job->sheltered) {
         job_release(job); /* the spool answers */
     } else if (!done && alone && ingest->spool != NULL) {
-        database_is_down(ingest);
         shelter(job);
+        database_is_down(ingest);
     } else if (job->is_probe && done && alone && ingest->spool != NULL) {
         job->database_works = true;
         shelter(job); /* does anything wait? */
@@ -669,7 +686,7 @@ static bool submit(struct job *job) {
     if (atomic_load(&ingest->down)) {
         job->is_trial = is_trial(job);
         if (!job->is_trial) {
-            return batch_submit(ingest->shelter, &job->spooled);
+            return submit_to_shelter(job);
         }
     }
     watch_add(ingest->watch, &job->watched);
@@ -893,6 +910,7 @@ static bool open_shelter(struct ingest *ingest, const struct settings *settings,
                                     .dsn = settings->ingest_dsn.data,
                                     .renew = renew_store,
                                     .is_down = is_down,
+                                    .is_filling = is_filling,
                                     .up = is_up,
                                     .try_one = try_one,
                                     .context = ingest};

@@ -384,7 +384,12 @@ def writes_blocked(stack: Stack) -> Iterator[None]:
         connection.rollback()
 
 
-def test_a_database_that_reads_and_does_not_write(receiver: Receiver) -> None:
+# An event that has found out that the database is away, and is not in the spool yet, leaves an empty one to look at meanwhile.
+SLOW_SYNCS = ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:delay_enter=300ms"]
+
+
+@pytest.mark.parametrize("launcher", [pytest.param([], id="spooled at once"), pytest.param(SLOW_SYNCS, id="spooled in its time", marks=pytest.mark.once)])
+def test_a_database_that_reads_and_does_not_write(receiver: Receiver, launcher: list[str]) -> None:
     """That it answers is no proof: one event at a time tries, the others do not wait for it."""
     bodies: list[bytes] = []
 
@@ -397,13 +402,13 @@ def test_a_database_that_reads_and_does_not_write(receiver: Receiver) -> None:
         assert {answer.outcome for answer, _ in answers} == {SPOOLED}
         return sum(seconds >= AT_ONCE_SECONDS for _, seconds in answers)
 
+    receiver.launcher = launcher
     process = receiver.start(True)
     with writes_blocked(receiver.stack):
         bodies.append(new_event())
         assert receiver.post(bodies[0]).outcome == SPOOLED
         wait_until(lambda: "events stay in the spool" in receiver.log_text(), "the drainer has tried")
-        # On a machine with much else to do the spool takes its time now and then, with all ten.
-        wait_until(lambda: post_some() == 1, "one is tried, and one alone")
+        assert post_some() == 1, "one is tried, and one alone"
     wait_until(lambda: receiver.post(new_event()).outcome == (200, "applied"), "live events are stored again")
     receiver.wait_drained()
     assert_stored_once(receiver.stack, bodies, times=None)
