@@ -14,7 +14,7 @@ import socket
 import subprocess
 import tempfile
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Callable, Iterable, Iterator
 
@@ -75,6 +75,14 @@ def heed_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+# It is asked for before and after thousands of tests, and changes when a responder does.
+@cache
+def _assignments(text: str) -> list[tuple[str, str]]:
+    """The lines NAME=VALUE of a shell."""
+    pairs = (shlex.split(line)[0].partition("=") for line in text.splitlines() if line)
+    return [(name, value) for name, _, value in pairs]
+
+
 class Stack:
     """One stack in a folder of its own, which goes away with it."""
 
@@ -130,8 +138,7 @@ class Stack:
     # ---- what run.env says ----
 
     def run_env(self) -> dict[str, str]:
-        lines = (self.var / "run.env").read_text().splitlines()
-        return dict(shlex.split(line)[0].partition("=")[::2] for line in lines if line)
+        return dict(_assignments((self.var / "run.env").read_text()))
 
     @cached_property
     def env(self) -> dict[str, str]:
