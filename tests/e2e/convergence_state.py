@@ -51,7 +51,7 @@ class Database:
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
         self.owner = psycopg.connect(stack.env["WAYBILL_DSN"], autocommit=True)
-        self._auditor = psycopg.connect(stack.env["WAYBILL_AUDIT_DSN"], autocommit=True, options="-c timezone=UTC")
+        self._auditor = psycopg.connect(stack.env["WAYBILL_AUDIT_DSN"], autocommit=True, options="-c timezone=UTC -c jit=off")
         # Emptying need not survive a crash, and is done hundreds of times.
         self.owner.execute("SET synchronous_commit = off")
 
