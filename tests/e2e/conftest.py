@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 from typing import Iterator
 
 import pytest
@@ -67,7 +70,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def stacks() -> Iterator[Stacks]:
+def cluster_template() -> Iterator[None]:
+    """The session's first cluster is made by initdb, those after are copies (cluster.sh)."""
+    with tempfile.TemporaryDirectory(prefix="waybill-e2e-") as folder, pytest.MonkeyPatch.context() as environment:
+        if os.getuid() == 0:
+            shutil.chown(folder, "postgres")
+        environment.setenv("CLUSTER_TEMPLATE", folder)
+        yield
+
+
+@pytest.fixture(scope="session")
+def stacks(cluster_template: None) -> Iterator[Stacks]:
     stacks = Stacks()
     yield stacks
     stacks.remove_all()

@@ -1,28 +1,33 @@
 # shellcheck shell=bash
 # The stack's secrets, the responders' configuration and run.env. Sourced, not run.
 
+# The secret in the file NAME; fails where there is none. Each of these is asked for often: one process, and the shell's own words.
+secret_stored() {
+    # shellcheck disable=SC2016 # the inner shell expands
+    as_user sh -c '{ read -r text || [ -n "$text" ]; } 2>/dev/null <"$1" && printf %s "$text"' - "$SECRETS/$1"
+}
+
 # The secret NAME: drawn once for this $VAR, the same ever after.
 secret() {
-    if ! as_user test -s "$SECRETS/$1"; then
-        od -An -v -tx1 -N24 /dev/urandom | tr -d ' \n' | put "$SECRETS/$1" 0600
-    fi
-    as_user cat "$SECRETS/$1"
+    # shellcheck disable=SC2016 # the inner shell expands
+    secret_stored "$1" || as_user sh -c '
+        umask 077
+        text=$(od -An -v -tx1 -N24 /dev/urandom | tr -d " \n") && printf %s "$text" >"$1.new" && mv -f "$1.new" "$1" && printf %s "$text"
+    ' - "$SECRETS/$1"
 }
 
 # user:password for a source's Basic authentication.
 basic() {
-    if ! as_user test -s "$SECRETS/$1.basic"; then
-        printf '%s:%s' "$1" "$(secret "$1.password")" | put "$SECRETS/$1.basic" 0600
-    fi
-    as_user cat "$SECRETS/$1.basic"
+    ! secret_stored "$1.basic" || return 0
+    printf '%s:%s' "$1" "$(secret "$1.password")" | put "$SECRETS/$1.basic" 0600
+    secret_stored "$1.basic"
 }
 
 # whsec_ and base64, as Standard Webhooks writes a key.
 standard_secret() {
-    if ! as_user test -s "$SECRETS/$1.secret"; then
-        printf 'whsec_%s' "$(secret "$1.key" | base64 -w0)" | put "$SECRETS/$1.secret" 0600
-    fi
-    as_user cat "$SECRETS/$1.secret"
+    ! secret_stored "$1.secret" || return 0
+    printf 'whsec_%s' "$(secret "$1.key" | base64 -w0)" | put "$SECRETS/$1.secret" 0600
+    secret_stored "$1.secret"
 }
 
 sha256() {

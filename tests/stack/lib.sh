@@ -27,20 +27,25 @@ choose_user() {
     [ "$(id -u)" = 0 ] || return 0
     RUN_USER=postgres
     id "$RUN_USER" >/dev/null 2>&1 || die "root starts the stack as the user $RUN_USER, which does not exist here"
-    AS_USER=(setpriv "--reuid=$RUN_USER" "--regid=$(id -g "$RUN_USER")" --init-groups --
-        env "HOME=$VAR" "USER=$RUN_USER" "LOGNAME=$RUN_USER")
+    AS_USER=(setpriv "--reuid=$RUN_USER" "--regid=$(id -g "$RUN_USER")" --init-groups --)
+}
+
+# In place of this shell, a command as that user. It is done hundreds of times: `env` would be a process more each time.
+exec_as_user() {
+    [ "${#AS_USER[@]}" = 0 ] || export HOME=$VAR USER=$RUN_USER LOGNAME=$RUN_USER
+    exec "$@"
 }
 
 # Runs a command as that user.
-as_user() {
-    "${AS_USER[@]}" "$@"
-}
+as_user() (
+    exec_as_user "${AS_USER[@]}" "$@"
+)
 
 # Writes standard input to FILE as that user, whole or not at all.
 put() {
     local file=$1 mode=$2
     # shellcheck disable=SC2016 # the inner shell expands
-    as_user sh -c 'umask 077; cat >"$1.new" && chmod "$2" "$1.new" && mv -f "$1.new" "$1"' - "$file" "$mode"
+    as_user sh -c 'umask 077; cat >"$1.new" && { [ "$2" = 0600 ] || chmod "$2" "$1.new"; } && mv -f "$1.new" "$1"' - "$file" "$mode"
 }
 
 # ---- processes, known by id and start time: an id alone may meanwhile be somebody else's ----
@@ -131,7 +136,7 @@ start_daemon() {
     (
         close_inherited_files
         # shellcheck disable=SC2016 # the inner shell expands
-        exec setsid "${AS_USER[@]}" sh -c 'umask 077; log=$1; shift; exec "$@" >>"$log" 2>&1' - "$LOG/$name.log" \
+        exec_as_user setsid "${AS_USER[@]}" sh -c 'umask 077; log=$1; shift; exec "$@" >>"$log" 2>&1' - "$LOG/$name.log" \
             "$BIN/supervise.sh" "$mode" "$name" "$VAR" "$@"
     ) </dev/null >/dev/null 2>&1 &
     remember_process "$name" $!
