@@ -253,11 +253,13 @@ static void tell(struct drainer *drainer, enum drain_end end, const struct drain
 /* Somebody believes that the database is away, and no event was got through to prove otherwise.
  * IS_EMPTY: none waits that it has not taken. */
 static enum drain_end ask_database(struct drainer *drainer, enum drain_end end, bool is_empty) {
+    struct err err = ERR_INIT;
     if (!database_answers(drainer->store)) {
         return DRAIN_DOWN;
     }
-    if (!is_empty) {
-        /* It may answer without storing anything. */
+    /* It may answer without storing anything: then one tries while the others are spooled, unless
+     * they cannot be, which would refuse them all and wait for an event that nobody sends. */
+    if (!is_empty && spool_check(drainer->options.spool, &err)) {
         drainer->options.try_one(drainer->options.context);
     } else {
         drainer->options.up(drainer->options.context);
@@ -293,7 +295,7 @@ static int64_t pass(struct drainer *drainer) {
     /* Last, so that who reads it finds what it led to. */
     tell(drainer, seen, &drain, &err);
     return end == DRAIN_DOWN    ? drain.left > 0 ? IDLE_MS : DOWN_MS
-           : end == DRAIN_EMPTY ? IDLE_MS
+           : end == DRAIN_EMPTY ? is_filling ? DOWN_MS : IDLE_MS
            : end == DRAIN_BUSY  ? DOWN_MS
                                 : STUCK_MS;
 }

@@ -30,10 +30,10 @@ struct ingest {
     struct drainer *drainer;
     /* The spool's committer's: until when what is known of the spool holds. */
     int64_t spool_works_until_ms;
-    atomic_bool down;    /* the database: events go to the spool at once, until the drainer gets one
-                            through, or */
-    atomic_bool trial;   /* the next one does, which the drainer wants to be tried */
-    atomic_int entering; /* events on their way into the spool, and questions to it */
+    atomic_bool down;   /* the database: events go to the spool at once, until the drainer gets one
+                           through, or */
+    atomic_bool trial;  /* the next one does, which the drainer wants to be tried */
+    atomic_int filling; /* events on their way into the spool */
 };
 
 /*
@@ -381,15 +381,21 @@ static bool is_trial(const struct job *job) {
 
 static bool is_filling(void *context) {
     struct ingest *ingest = context;
-    return atomic_load(&ingest->entering) > 0;
+    return atomic_load(&ingest->filling) > 0;
+}
+
+/* Probes only ask it, and anybody may send them: they do not count. */
+static void count_filling(struct job *job, int change) {
+    if (!job->is_probe) {
+        atomic_fetch_add(&job->ingest->filling, change);
+    }
 }
 
 static bool submit_to_shelter(struct job *job) {
-    struct ingest *ingest = job->ingest;
-    atomic_fetch_add(&ingest->entering, 1);
-    bool taken = batch_submit(ingest->shelter, &job->spooled);
+    count_filling(job, 1);
+    bool taken = batch_submit(job->ingest->shelter, &job->spooled);
     if (!taken) {
-        atomic_fetch_sub(&ingest->entering, 1);
+        count_filling(job, -1);
     }
     return taken;
 }
@@ -510,9 +516,9 @@ static void finish_degraded(struct job *job) {
 
 /* The spool's committer is done with the job. */
 static void complete_spooled(void *context, struct batch_job *batch_job, enum batch_result result) {
-    struct ingest *ingest = context;
     struct job *job = JOB_OF(batch_job, spooled);
-    atomic_fetch_sub(&ingest->entering, 1);
+    (void)context;
+    count_filling(job, -1);
     if (job->is_probe) {
         finish_degraded(job);
     } else if (result != BATCH_DONE) {

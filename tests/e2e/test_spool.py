@@ -559,6 +559,21 @@ def test_a_disk_that_is_full_while_draining(receiver: Receiver, faults: Path) ->
     receiver.stop(process)
 
 
+def test_a_spool_that_cannot_be_used_keeps_nobody_out(receiver: Receiver, faults: Path) -> None:
+    """Who asks readyz before he sends anything, as a load balancer does, does not wait for an event to prove that the database is back."""
+    body = new_event()
+    process, _, wish = start_with_faults(receiver, faults, database=True)
+    with refused(receiver.stack, [body], "57014"):
+        assert receiver.post(body).outcome == SPOOLED
+        wait_until(lambda: "events stay in the spool" in receiver.log_text(), "the drainer has tried")
+        wish.write_text("full")
+        wait_until(lambda: receiver.ready().json().get("database") == "up", "it asks the database again")
+    wish.write_text("")
+    receiver.wait_drained()
+    assert_stored_once(receiver.stack, [body])
+    receiver.stop(process)
+
+
 # ---- a damaged file ----
 
 

@@ -28,7 +28,9 @@ cluster_create() {
     as_user rm -rf "$PGDATA"
     if [ -n "$template" ] && [ -e "$template/complete" ]; then
         as_user cp -p "$template/postgres.password" "$SECRETS/postgres.password"
-        as_user cp -a "$template/data" "$PGDATA"
+        as_user rm -rf "$PGDATA.new"
+        as_user cp -a "$template/data" "$PGDATA.new"
+        as_user mv -T "$PGDATA.new" "$PGDATA"
         return 0
     fi
     say "creating a PostgreSQL cluster in $PGDATA"
@@ -37,6 +39,7 @@ cluster_create() {
         --auth=scram-sha-256 --encoding=UTF8 --no-locale >"$LOG/initdb.log" 2>&1 ||
         show_log_and_die "initdb failed" initdb
     if [ -n "$template" ]; then
+        as_user rm -rf "$template/data"
         as_user cp -p "$SECRETS/postgres.password" "$template/"
         as_user cp -a "$PGDATA" "$template/data"
         as_user touch "$template/complete"

@@ -4,15 +4,17 @@
 # The secret in the file NAME; fails where there is none. Each of these is asked for often: one process, and the shell's own words.
 secret_stored() {
     # shellcheck disable=SC2016 # the inner shell expands
-    as_user sh -c '{ read -r text || [ -n "$text" ]; } 2>/dev/null <"$1" && printf %s "$text"' - "$SECRETS/$1"
+    as_user sh -c '[ -s "$1" ] && { read -r text <"$1" || [ -n "$text" ]; } && printf %s "$text"' - "$SECRETS/$1"
 }
 
 # The secret NAME: drawn once for this $VAR, the same ever after.
 secret() {
     # shellcheck disable=SC2016 # the inner shell expands
     secret_stored "$1" || as_user sh -c '
+        [ ! -s "$1" ] || exit 1
         umask 077
-        text=$(od -An -v -tx1 -N24 /dev/urandom | tr -d " \n") && printf %s "$text" >"$1.new" && mv -f "$1.new" "$1" && printf %s "$text"
+        text=$(od -An -v -tx1 -N24 /dev/urandom | tr -d " \n") && [ -n "$text" ] &&
+            printf %s "$text" >"$1.new" && mv -f "$1.new" "$1" && printf %s "$text"
     ' - "$SECRETS/$1"
 }
 
