@@ -267,6 +267,23 @@ static enum drain_end ask_database(struct drainer *drainer, enum drain_end end, 
     return end;
 }
 
+static int64_t ms_after(enum drain_end end, int64_t left, bool is_filling) {
+    switch (end) {
+    case DRAIN_DOWN:
+        return left > 0 ? IDLE_MS : DOWN_MS;
+    case DRAIN_EMPTY:
+        return is_filling ? DOWN_MS : IDLE_MS;
+    case DRAIN_BUSY:
+        return DOWN_MS;
+    case DRAIN_STOPPED:
+    case DRAIN_STUCK:
+    case DRAIN_FAILED:
+        break;
+    }
+    return STUCK_MS;
+}
+
+/* The time to sleep after it. */
 static int64_t pass(struct drainer *drainer) {
     struct drain drain = {.spool = drainer->options.spool,
                           .store = drainer->store,
@@ -294,10 +311,7 @@ static int64_t pass(struct drainer *drainer) {
     }
     /* Last, so that who reads it finds what it led to. */
     tell(drainer, seen, &drain, &err);
-    return end == DRAIN_DOWN    ? drain.left > 0 ? IDLE_MS : DOWN_MS
-           : end == DRAIN_EMPTY ? is_filling ? DOWN_MS : IDLE_MS
-           : end == DRAIN_BUSY  ? DOWN_MS
-                                : STUCK_MS;
+    return ms_after(end, drain.left, is_filling);
 }
 
 /* False when the end has come. */

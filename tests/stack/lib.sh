@@ -41,7 +41,7 @@ as_user() (
     exec_as_user "${AS_USER[@]}" "$@"
 )
 
-# Writes standard input to FILE as that user, whole or not at all.
+# Writes standard input to FILE as that user, whole or not at all. Without any chmod its mode is 0600.
 put() {
     local file=$1 mode=$2
     # shellcheck disable=SC2016 # the inner shell expands
