@@ -179,10 +179,12 @@ COMMENT ON TABLE waybill_data.order_changes IS 'The history of the orders themse
 
 CREATE TABLE waybill_data.documents (
     order_key uuid NOT NULL,
+    -- Derived from box, kind and url.
+    document_key uuid NOT NULL,
     box_key uuid NOT NULL,
     kind text COLLATE "C" NOT NULL,
     url text COLLATE "C" NOT NULL,
-    PRIMARY KEY (order_key, box_key, kind, url)
+    PRIMARY KEY (order_key, document_key)
 );
 COMMENT ON TABLE waybill_data.documents IS 'Papers of a box that senders linked to; none ever goes away.';
 
@@ -227,3 +229,13 @@ CREATE TABLE waybill_data.actions (
     counts jsonb NOT NULL DEFAULT '{}'
 );
 COMMENT ON TABLE waybill_data.actions IS 'What administrators did with the command waybill.';
+
+-- What functions hand to the programs of the state of orders: each row has one of its parts.
+CREATE TYPE waybill_data.box_summary AS (
+    order_key uuid, status waybill_data.status, count bigint, status_at timestamptz, shipped_at timestamptz, delivered_at timestamptz,
+    moved_after_delivered boolean);
+COMMENT ON TYPE waybill_data.box_summary IS 'The boxes of an order that have one status, taken together.';
+CREATE TYPE waybill_data.state_row AS (
+    an_order waybill_data.orders, box waybill_data.boxes, event waybill_data.tracking_events, document waybill_data.documents,
+    order_change waybill_data.order_changes, manifest waybill_data.manifests, summary waybill_data.box_summary);
+COMMENT ON TYPE waybill_data.state_row IS 'A part of the state of an order, or of what belongs to none; the other columns are null.';

@@ -332,40 +332,6 @@ enum store_result store_stored(struct store *store, const struct uuid *id,
     return ask_batch(store, &question, batch, err);
 }
 
-/* ---- replay ---- */
-
-struct replayed {
-    const struct uuid *id;
-    struct delivery *delivery;
-};
-
-static bool run_replay(struct store *store, void *context, int64_t deadline_ms, struct err *err) {
-    const struct replayed *replayed = context;
-    struct delivery *const deliveries[] = {replayed->delivery};
-    struct pg_params params;
-    struct pg_result *result = NULL;
-    pg_params_init(&params, (size_t)256 << 20);
-    pg_add_uuid(&params, replayed->id->bytes);
-    bool ok =
-        store_add_changes(store, &params, deliveries, 1, true, err) &&
-        pg_query_prepared(store->pg, "SELECT waybill_data.replay($1, $2, $3, $4, $5, $6, $7, $8)",
-                          &params, deadline_ms, &result, err);
-    pg_params_free(&params);
-    replayed->delivery->outcome = OUTCOME_REFUSED;
-    if (ok && !pg_is_null(result, 0, 0) &&
-        !delivery_outcome_find(pg_bytes(result, 0, 0), &replayed->delivery->outcome)) {
-        ok = err_set(err, ERR_DATABASE, "an outcome that this release does not know");
-    }
-    pg_result_clear(result);
-    return ok || explain_old_schema(err);
-}
-
-enum store_result store_replay(struct store *store, const struct uuid *id,
-                               struct delivery *delivery, struct err *err) {
-    struct replayed replayed = {id, delivery};
-    return store_run(store, run_replay, &replayed, err);
-}
-
 /* ---- purging ---- */
 
 /* Deliveries, and orders, in one transaction. What is looked at is found by the primary key, so

@@ -1,0 +1,7 @@
+CREATE OR REPLACE FUNCTION waybill_data.comparable_document(the_order uuid) RETURNS text LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT (r.document::jsonb - 'version' - 'updated_at')::text
+    FROM waybill_data.read_orders(ARRAY[the_order], true, true) r
+$$;
+COMMENT ON FUNCTION waybill_data.comparable_document IS 'The document of an order without what says when it changed here: equal after any order of the same events.';
