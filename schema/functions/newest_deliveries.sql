@@ -1,10 +1,5 @@
--- How long a source has been silent, for /metrics of status.fcgi.
-
--- The newest of each source in one step, however large the table is.
-CREATE INDEX deliveries_by_source ON waybill_data.deliveries (source, received_at);
-
--- The sources that are asked for and have sent anything.
-CREATE FUNCTION waybill_data.newest_deliveries(sources text[])
+-- Of the sources that are asked for those that have sent anything.
+CREATE OR REPLACE FUNCTION waybill_data.newest_deliveries(sources text[])
 RETURNS TABLE (source text, age_ms bigint) LANGUAGE sql STABLE SECURITY DEFINER ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -14,5 +9,4 @@ AS $$
                   ORDER BY d.received_at DESC LIMIT 1) newest
 $$;
 COMMENT ON FUNCTION waybill_data.newest_deliveries IS 'Milliseconds since the newest webhook of each source was received.';
-
 GRANT EXECUTE ON FUNCTION waybill_data.newest_deliveries TO waybill_status;

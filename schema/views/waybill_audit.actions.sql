@@ -1,20 +1,4 @@
--- What administrators did: a row for each command that changed something.
-CREATE TABLE waybill_data.actions (
-    action_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    started_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
-    ended_at timestamptz,
-    done boolean,
-    database_user text COLLATE "C" NOT NULL DEFAULT session_user,
-    os_user text COLLATE "C" NOT NULL,
-    host text COLLATE "C" NOT NULL,
-    release text COLLATE "C" NOT NULL,
-    command text COLLATE "C" NOT NULL,
-    arguments text COLLATE "C" NOT NULL,
-    counts jsonb NOT NULL DEFAULT '{}'
-);
-COMMENT ON TABLE waybill_data.actions IS 'What administrators did with the command waybill.';
-
-CREATE VIEW waybill_audit.actions WITH (security_barrier) AS
+CREATE OR REPLACE VIEW waybill_audit.actions WITH (security_barrier) AS
 SELECT a.action_id, a.started_at, a.ended_at, a.done, a.database_user, a.os_user, a.host, a.release, a.command, a.arguments, a.counts
 FROM waybill_data.actions a;
 GRANT SELECT ON waybill_audit.actions TO waybill_audit;
