@@ -66,7 +66,8 @@ def small() -> list[Event]:
 
 def full() -> list[Event]:
     random = Random(f"{SEED} full")
-    events = [*_documents("golden"), *_documents("samples"), *(one for one_set in SETS for one in one_set.events), *_broken(), *_boundaries(random, 3), *_every_word()]
+    events = [*_documents("golden"), *_documents("samples"), *(one for one_set in SETS for one in one_set.events), *_broken()]
+    events += [*_boundaries(random, 3), *_every_word()]
     events += long_stories(random) + [one for number in range(60) for one in tied_story(number, random).events]
     events += list(_lives(random, 60)) + list(_stories(random, 200))
     events += many_crowd_boxes("crowdsender", random, 300) + many_pod_boxes("swiftpod", random, 60, 24) + _late_rights(random, 60)
@@ -188,7 +189,8 @@ def _every_word() -> Iterator[Event]:
     listed = [{"tracking_number": f"P-{word}", "status": word} for word in POD_BOX_WORDS]
     for place, word in enumerate(POD_BOX_WORDS):
         about = {"tracking_number": f"P-{word}", "tracking_status": word}
-        yield event("swiftpod", pod_event("words", True, _at(place), f"words-{word}", "shipped", {"name": "shipment_notify", "tracking": about}, trackings=listed))
+        fields = {"name": "shipment_notify", "tracking": about}
+        yield event("swiftpod", pod_event("words", True, _at(place), f"words-{word}", "shipped", fields, trackings=listed))
     for place, word in enumerate(WORDS):
         yield event("waybill", own_event(f"word-{word}", _at(place), {"id": "words", "boxes": [{"id": word, "status": word}]}))
 
@@ -293,7 +295,8 @@ def _boundaries(random: Random, trackers: int) -> Iterator[Event]:
             data = {"trackingNumber": f"{source}-{live}", "newStatus": "IN_TRANSIT", "timestamp": at}
             yield event(source, cross_event(f"{source}-{live}", live, at, "parcel.status_changed", data))
     for place, flag in enumerate(("production", "PRODUCTION", "live", "sandbox", "Sandbox", "test", "", None, "staging", True, 0)):
-        document = cross_event(f"flag-{place}", True, at, "parcel.status_changed", {"trackingNumber": f"CB-FLAG-{place}", "newStatus": "PICKED_UP", "timestamp": at})
+        data = {"trackingNumber": f"CB-FLAG-{place}", "newStatus": "PICKED_UP", "timestamp": at}
+        document = cross_event(f"flag-{place}", True, at, "parcel.status_changed", data)
         yield event("crossborderly", document | {"environment": flag})
     times = (
         "2024-05-01T10:00:00+0000", "2024-05-01T10:00:00+00", "2024-05-01T10:00", "2024-05-01 10:00:00", "2024-05-01", 1714557600, 1714557600123,
@@ -303,14 +306,15 @@ def _boundaries(random: Random, trackers: int) -> Iterator[Event]:
     for place, time in enumerate(times):
         data = {"trackingNumber": f"CB-TIME-{place}", "newStatus": "PICKED_UP", "timestamp": time}
         yield event("crossborderly", cross_event(f"time-{place}", True, at, "parcel.status_changed", data))
-    for place, number in enumerate((12345678901234567890123456789, 42, "x" * 255, "x" * 256, "é" * 127 + "x", "é" * 128, " spaced ", "tab\tnew\nline", "nul\u0000")):
+    numbers = (12345678901234567890123456789, 42, "x" * 255, "x" * 256, "é" * 127 + "x", "é" * 128, " spaced ", "tab\tnew\nline", "nul\u0000")
+    for place, number in enumerate(numbers):
         data = {"trackingNumber": number, "newStatus": "PICKED_UP", "timestamp": at}
         yield event("crossborderly", cross_event(f"number-{place}", True, at, "parcel.status_changed", data))
     # A link to each source that there is, and to one that there is not.
     for place, target in enumerate(("crossborderly", "waybill", "own", "crowdsender", "crowdsender-two", "swiftpod", "nowhere", "", None)):
         for source in ("waybill", "own"):
-            yield event(source, own_event(f"{source}-link-{place}", at, {"source": target, "id": f"{source}-link-{place}", "order_number": f"N-{place}", "boxes": [
-                {"id": "b", "status": "in_transit", "tracking_number": "T 1/ä"}]}))
+            name, box = f"{source}-link-{place}", {"id": "b", "status": "in_transit", "tracking_number": "T 1/ä"}
+            yield event(source, own_event(name, at, {"source": target, "id": name, "order_number": f"N-{place}", "boxes": [box]}))
     # A tracker whose order is named later.
     for _ in range(trackers):
         yield from story("shipup", "shipup", random)

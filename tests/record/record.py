@@ -20,6 +20,8 @@ from waybill_stack import Stack
 FOLDER = Path(__file__).resolve().parent
 # The columns of each view that are recorded. Later programs may have more.
 COLUMNS: dict[str, list[str]] = json.loads((FOLDER / "columns.json").read_text())
+# And the keys of the objects in documents and explanations, and the facts that are explained.
+KEYS: dict[str, list[str]] = json.loads((FOLDER / "keys.json").read_text())
 # What says when something arrived, and which text of a content came first.
 ARRIVAL = {
     "version", "updated_at", "received_at", "first_received_at", "last_received_at", "first_seen_at", "times_received", "body", "headers", "body_sha256",
@@ -40,7 +42,7 @@ def take(stack: Stack, events: Sequence[Event], answers: Sequence[Answered]) -> 
         record: Record = {"answers": _answers(events, answers)}
         for scope, client in (("full", stack.status), ("tracking", stack.tracking_status)):
             documents = [document for live in ("true", "false") for page in client.pages(live=live, limit=PART) for document in page]
-            record[f"documents.{scope}"] = _lines(deliveries.named(document) for document in documents)
+            record[f"documents.{scope}"] = _lines(deliveries.named(_recorded("document", document)) for document in documents)
             record[f"explanations.{scope}"] = _lines(_explanations(stack, client, documents, deliveries))
         for view, columns in COLUMNS.items():
             rows = database.execute(f"SELECT to_jsonb(v) FROM {view} v")
@@ -115,9 +117,19 @@ def _explanations(stack: Stack, client: StatusClient, documents: list[Json], del
             assert reply.status == 200, (reply.status, reply.request_line, reply.body[:300])
             answer = json.loads(reply.body)
             explanation = answer.pop("explanation")
-            explanation["facts"] = _with_ordered_documents(explanation["facts"])
+            explanation["facts"] = _with_ordered_documents([fact for fact in explanation["facts"] if fact["fact"] in KEYS["facts"]])
             name = {key: document[key] for key in ("source", "live", "id")}
-            yield deliveries.named({**name, "document": "as listed" if answer == document else answer, "explanation": explanation})
+            shown = "as listed" if answer == document else _recorded("document", answer)
+            yield deliveries.named({**name, "document": shown, "explanation": _recorded("explanation", explanation)})
+
+
+def _recorded(path: str, value: Any) -> Any:
+    """Without keys that were not there when the record was made."""
+    if isinstance(value, dict):
+        return {key: _recorded(f"{path}.{key}", part) for key, part in value.items() if key in KEYS.get(path, [key])}
+    if isinstance(value, list):
+        return [_recorded(f"{path}[]", part) for part in value]
+    return value
 
 
 def _with_ordered_documents(facts: list[Json]) -> list[Json]:
@@ -164,13 +176,15 @@ def write(record: Record, folder: Path) -> None:
 
 
 def read(folder: Path) -> Record:
-    return {path.name.removesuffix(".jsonl"): [line for line in path.read_text(encoding="utf-8").split("\n") if line] for path in sorted(folder.glob("*.jsonl"))}
+    return {path.name.removesuffix(".jsonl"): path.read_text(encoding="utf-8").split("\n")[:-1] for path in sorted(folder.glob("*.jsonl"))}
 
 
 # ---- differences ----
 
 # What makes lines of two records one and the same thing.
-IDENTITY = ("source", "content", "live", "order_key", "box_key", "order_id", "id", "delivery_id", "field", "occurred_at", "kind", "url", "shipment_id", "status")
+IDENTITY = (
+    "source", "content", "live", "order_key", "box_key", "order_id", "id", "delivery_id", "field", "occurred_at", "kind", "url", "shipment_id", "rank",
+)
 SHOWN = 400
 
 
