@@ -1,9 +1,9 @@
 -- defines: write_states
 -- The second half of a batch: each row once, as the program computed it under the lane's lock. The columns to set are those of the tables, so that a new one is
--- written without a change here. A personal column that is null keeps what the row has, which waybill_ingest may not read.
+-- written without a change here. A personal fact that is null keeps what the row has, which waybill_ingest may not read; a row of the history comes whole.
 DO $make$
 DECLARE
-    personal CONSTANT text[] := '{destination,label_url,signed_by,proof_of_delivery,message}';
+    personal CONSTANT text[] := '{destination,label_url,signed_by,proof_of_delivery}';
     sets jsonb;
 BEGIN
     SELECT jsonb_object_agg(c.table_name, c.list) INTO STRICT sets

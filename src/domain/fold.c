@@ -323,7 +323,7 @@ static void fold_box_change(struct fold *fold, const struct box_change *change,
 static bool is_same_message(struct fold *fold, const struct event_state *event,
                             struct slice message) {
     struct slice digest;
-    if (event->message_digest == 0) {
+    if (!event->message_is_digest) {
         return slice_eq(event->message, message);
     }
     if (!fact_digest(message, fold->arena, &digest)) {
@@ -387,7 +387,7 @@ static void fold_event(struct fold *fold, const struct tracking_event *said,
     event->provider_status = said->provider_status;
     event->location = said->location;
     event->message = said->message;
-    event->message_digest = 0;
+    event->message_is_digest = false;
     event->previous_status = said->previous_status;
     event->stands_for = said->stands_for;
 }

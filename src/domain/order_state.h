@@ -61,7 +61,7 @@ struct event_state {
     int64_t occurred_at, stored_occurred_at;
     enum status status;
     struct slice detail, provider_status, location, message, previous_status, stands_for;
-    uint32_t message_digest; /* 1: message is the digest of what is stored */
+    bool message_is_digest; /* of what is stored; a row that is written comes whole */
     struct registers registers;
 };
 /* The one register of a row of the history, and of a manifest. */

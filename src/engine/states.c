@@ -121,7 +121,7 @@ static bool load_event(struct states *states, struct slice value, struct err *er
     }
     event->row = ROW_STORED;
     event->stored_occurred_at = event->occurred_at;
-    event->message_digest = states->digests && event->message.len > 0;
+    event->message_is_digest = states->digests && event->message.len > 0;
     struct order_state *order = owner_of(states, &event->order_key, err);
     return order != NULL && (uuid_map_add(&order->events, event, states->arena) ||
                              err_set(err, ERR_MEMORY, "out of memory"));

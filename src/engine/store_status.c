@@ -254,10 +254,13 @@ static void add_sources(struct pg_params *params, const struct store_search *sea
 
 static const char *add_changes(struct pg_params *params, const struct store_search *search) {
     pg_add_int8(params, search->from_newest ? INT64_MAX : search->after);
+    pg_add_bool(params, false);
+    pg_add_null(params);
+    pg_add_null(params);
     pg_add_bool(params, search->live);
     add_sources(params, search);
     pg_add_int4(params, search->limit + 1);
-    return WITH_FEED_STATE "waybill_data.walk_changes($1, $2, $3, $4) f";
+    return WITH_FEED_STATE "waybill_data.walk_feed($1, $2, $3, $4, $5, $6, $7) f";
 }
 
 /* No index leads to these. */
@@ -275,13 +278,14 @@ static void add_before(struct pg_params *params, const struct store_search *sear
 }
 
 static const char *add_walk(struct pg_params *params, const struct store_search *search) {
+    pg_add_int8(params, search->before > 0 ? search->before : INT64_MAX);
+    pg_add_bool(params, true);
     pg_add_text(params, search->source);
     pg_add_text(params, search->status);
     pg_add_bool(params, search->live);
     add_sources(params, search);
-    add_before(params, search);
     pg_add_int4(params, search->limit + 1);
-    return WITH_FEED_STATE "waybill_data.walk_orders($1, $2, $3, $4, $5, $6) f";
+    return WITH_FEED_STATE "waybill_data.walk_feed($1, $2, $3, $4, $5, $6, $7) f";
 }
 
 static const char *add_words(struct pg_params *params, const struct store_search *search) {
