@@ -161,6 +161,7 @@ def disturbed(key: str) -> Phase:
 PHASES = [
     Phase("ingest", lambda bench, phases: phases.ingest("ingest", bench.workload.events()), compared=True),
     Phase("ingest_null", lambda bench, phases: phases.null("ingest_null", "once", bench.workload.events().file)),
+    Phase("ingest_mix", lambda bench, phases: phases.ingest("ingest_mix", bench.workload.mix()), compared=True),
     Phase("ingest_256", lambda bench, phases: phases.ingest("ingest_256", bench.workload.events(), MANY_CONNECTIONS)),
     Phase("ingest_null_256", lambda bench, phases: phases.null("ingest_null_256", "once", bench.workload.events().file, MANY_CONNECTIONS)),
     Phase("ingest_one", lambda bench, phases: phases.ingest("ingest_one", bench.workload.events(), 1), compared=True),

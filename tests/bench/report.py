@@ -15,6 +15,7 @@ NOTHING_BUT_ROWS = "late events, roll-up, feed, quarantine, raw bytes"
 # Every row: key, what it is, what it lacks.
 ROWS = [
     ("ingest", "waybill, 64 connections", ""),
+    ("ingest_mix", "the realistic mix: orders of one to three boxes, about eight events each, four senders, 2 % twice", ""),
     ("ingest_256", "waybill, 256 connections", ""),
     ("ingest_one", "waybill, 1 connection", ""),
     ("ingest_null", "null responder, 64 connections", "everything"),
@@ -30,7 +31,7 @@ ROWS = [
     ("during_report", "scale_ingest while a reporting tool reads all of the history, again and again", ""),
 ]
 RATIOS = [
-    ("ingest", "ingest_null"), ("ingest_256", "ingest_null_256"),
+    ("ingest", "ingest_null"), ("ingest_256", "ingest_null_256"), ("ingest_mix", "ingest"),
     ("status", "status_null"), ("status_304", "status_null"), ("status_cold", "status"),
     ("scale_ingest", "ingest"), ("scale_status", "status"),
     ("during_checkpoint", "scale_ingest"), ("during_vacuum", "scale_ingest"), ("during_report", "scale_ingest"),

@@ -8,6 +8,7 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
+import mix_events
 from common import BenchError, build_folder, run
 from load import wrk
 from stack import Services
@@ -20,6 +21,8 @@ WARM_UP_SECONDS = 1
 # After a checkpoint PostgreSQL logs each page whole when it is first changed. A large database has many pages; by then most are done.
 SCALE_WARM_UP_SECONDS = 3
 STORED = "S"  # the prefix of stored orders
+# By then most events are about orders that are known.
+MIX_WARM_UP_EVENTS = 10_000
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Workload:
         self.folder.mkdir(mode=0o755)
         self._rate: int | None = None
         self._events: Events | None = None
+        self._mix: Events | None = None
 
     # ---- events ----
 
@@ -73,6 +77,13 @@ class Workload:
         if self._events is None:
             self._events = Events(self.sign("A", self.rate * self.seconds), self.sign("B", self.rate * WARM_UP_SECONDS), WARM_UP_SECONDS)
         return self._events
+
+    def mix(self) -> Events:
+        if self._mix is None:
+            self._mix = Events(self.folder / "M", self.folder / "N", warm_up_count=MIX_WARM_UP_EVENTS, repeats=True)
+            mix_events.write(self._mix.warm_up, self._mix.file, self.threads, self.services.known, MIX_WARM_UP_EVENTS // self.threads,
+                             self.rate // EVENTS_MARGIN * self.seconds // self.threads)
+        return self._mix
 
     def scale_events(self, name: str, orders: int) -> Events:
         """For the database that has ORDERS stored; NAME is used once."""
