@@ -21,9 +21,10 @@ sys.dont_write_bytecode = True
 import against
 import chart
 import machine
+import peers
 import report
 from common import BenchError, build_folder, heed_signals, ignore_signals, run_program, say, setting
-from phases import COLD_ORDERS, CONNECTIONS, STATUS_ORDERS, Phases, Side
+from phases import COLD_ORDERS, STATUS_ORDERS, Phase, Phases, Side
 from stack import Programs, Services, Store
 from workload import KNOWN_PERCENT, Events, Workload, fetch
 
@@ -57,18 +58,9 @@ class Settings:
         return chosen
 
 
-@dataclass(frozen=True)
-class Phase:
-    key: str
-    run: Callable[[Bench, Phases], None]
-    needs: str = ""  # "stored" or "scale": a database that is filled before
-    compared: bool = False  # measured of the other version too
-    once: bool = False  # after the rounds
-
-
 class Bench:
-    def __init__(self, settings: Settings, sides: list[Side]) -> None:
-        self.settings, self.sides, self.ours = settings, sides, sides[0]
+    def __init__(self, settings: Settings, sides: list[Side], runtimes: peers.Runtimes) -> None:
+        self.settings, self.sides, self.ours, self.runtimes = settings, sides, sides[0], runtimes
         self.workload = Workload(self.ours.services, settings.seconds)
         self.phases = {side.name: Phases(side, self.workload, settings.seconds) for side in sides}
         self.selected = settings.selected()
@@ -175,6 +167,7 @@ PHASES = [
     Phase("scale_status", lambda bench, phases: phases.status("scale_status", bench.store(phases, "scale"), bench.scale_requests),
           needs="scale", compared=True),
     *map(disturbed, DISTURBANCES),
+    *peers.PHASES,
 ]
 
 
@@ -186,7 +179,8 @@ def bound_seconds(settings: Settings) -> int:
 
 
 def measure(settings: Settings, commit: str) -> tuple[list[Side], dict[str, object]]:
-    stacks = [Services(Programs.ours())]
+    runtimes = peers.Runtimes.find()
+    stacks = [Services(Programs.ours(), **runtimes.environment())]
     try:
         if commit:
             stacks.append(Services(against.programs(commit), SECRETS_FROM=str(stacks[0].folder / "secrets")))
@@ -195,8 +189,8 @@ def measure(settings: Settings, commit: str) -> tuple[list[Side], dict[str, obje
             services.up()
         sides = [Side(name, services, report.Results(settings.orders)) for name, services in zip(("this version", commit[:12]), stacks)]
         with stacks[0].connect("postgres") as admin:
-            environment = machine.environment(admin, stacks[0].folder)
-        Bench(settings, sides).run()
+            environment = machine.environment(admin, stacks[0].folder) | runtimes.versions()
+        Bench(settings, sides, runtimes).run()
         return sides, environment
     finally:
         ignore_signals()
@@ -213,7 +207,8 @@ def main() -> None:
     ours = sides[0].results
     shown = {
         "seconds_of_a_phase": settings.seconds, "rounds": settings.rounds, "orders_stored_for_scale": settings.orders,
-        "events": f"CrossBorderly parcel.status_changed, each with an id of its own, {KNOWN_PERCENT} % about a parcel that is known already"}
+        "events": f"CrossBorderly parcel.status_changed, each with an id of its own, {KNOWN_PERCENT} % about a parcel that is known already",
+        "peers": f"{peers.WORKERS} workers with {peers.POOL} connections each (PHP: as many processes); pgbench: prepared statements"}
     report.print_report(ours, environment, shown)
     comparison = against.compared(ours, sides[1].results) if commit else {}
     if commit:

@@ -54,7 +54,7 @@ PATIENCE_SECONDS = 60
 NO_LIMIT_SECONDS = 86400
 
 
-def wrk_all(port: int, requests: Path, connections: int, threads: int, stored: Callable[[], int], wanted: int) -> None:
+def wrk_all(port: int, requests: Path, connections: int, threads: int, stored: Callable[[], int], wanted: int) -> Load:
     """Sends every one of REQUESTS, until STORED gives WANTED; it must grow."""
     process = subprocess.Popen(_command(port, "all", requests, connections, threads, NO_LIMIT_SECONDS), stdin=subprocess.DEVNULL,
                                stdout=subprocess.PIPE, text=True)
@@ -70,7 +70,7 @@ def wrk_all(port: int, requests: Path, connections: int, threads: int, stored: C
         # wrk ends in good order then.
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=PATIENCE_SECONDS)
-    _load(output, requests)
+    return _load(output, requests)
 
 
 def percentile(ordered: list[int], share: float) -> float:

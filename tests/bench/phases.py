@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 from common import BenchError, CountError
 from load import Load, wrk, wrk_all
@@ -49,6 +49,17 @@ class Front:
         return {self.name: self.pids} if self.pids else {}
 
 
+@dataclass(frozen=True)
+class Phase:
+    """What make bench can measure: a key, and how. RUN gets the Bench and the Phases of a side."""
+
+    key: str
+    run: Callable[[Any, Phases], None]
+    needs: str = ""  # "stored" or "scale": a database that is filled before
+    compared: bool = False  # measured of the other version too
+    once: bool = False  # after the rounds
+
+
 def compare(what: str, load: Load, connections: int, done: int, answered: int | None) -> None:
     """DONE events were stored. The load generator leaves without reading its last answers, at most one a connection."""
     if not load.good <= done <= load.good + connections:
@@ -67,29 +78,29 @@ class Phases:
     # ---- writing ----
 
     def write(self, key: str, store: Store, pids: tuple[int, ...], groups: dict[str, tuple[int, ...]], front: Front, events: Events,
-              connections: int = CONNECTIONS, answers: Callable[[], Answers] | None = None,
-              meanwhile: AbstractContextManager[None] = nullcontext()) -> None:
-        """Events through a handler that stores them; PIDS is the handler."""
+              connections: int = CONNECTIONS, answers: Callable[[], Answers] | None = None, count: bool = True,
+              meanwhile: AbstractContextManager[None] = nullcontext()) -> tuple[Load, Load]:
+        """Events through a handler that stores them; PIDS is the handler. Gives warm-up and load. COUNT: STORE can count them."""
         counted = store.received if events.repeats else store.stored
         store.admin.execute("CHECKPOINT")
-        self.warm_up(front.port, events, connections, store)
+        warm_up = self.warm_up(front.port, events, connections, store)
         before = settle(counted)
         own_count = answers() if answers else None
         meter = Meter(front.group | groups | {"postgresql": self.side.postgres}, store.admin)
         used = meter.read()
         with meanwhile:
             load = wrk(front.port, "once", events.file, connections, self.threads, self.seconds)
-        done = settle(counted) - before
+        done = settle(counted) - before if count else load.good
         compare(key, load, connections, done, own_count.count(200) if own_count else None)
         costs = meter.read().costs_since(used, done)
         costs.peak_bytes = peak_memory(*pids)
         self.results.add(key, load, costs)
+        return warm_up, load
 
-    def warm_up(self, port: int, events: Events, connections: int, store: Store) -> None:
+    def warm_up(self, port: int, events: Events, connections: int, store: Store) -> Load:
         if events.warm_up_count:
-            wrk_all(port, events.warm_up, connections, self.threads, store.received, events.warm_up_count)
-        else:
-            wrk(port, "once", events.warm_up, connections, self.threads, events.warm_up_seconds)
+            return wrk_all(port, events.warm_up, connections, self.threads, store.received, events.warm_up_count)
+        return wrk(port, "once", events.warm_up, connections, self.threads, events.warm_up_seconds)
 
     def ingest(self, key: str, events: Events, connections: int = CONNECTIONS) -> None:
         with Store(self.services, "written").fresh() as store:
@@ -121,6 +132,14 @@ class Phases:
             if not load.good <= answered <= load.good + CONNECTIONS:
                 raise CountError(f"{key}: {load.good} answers, the responder has given {answered} with {status}")
             self.add_reading(key, load, meter.read().costs_since(used, answered), pid)
+
+    def read(self, key: str, front: Front, groups: dict[str, tuple[int, ...]], pid: int, file: Path) -> None:
+        """GET requests to a peer, which keeps no count of its own."""
+        wrk(front.port, "round", file, CONNECTIONS, self.threads, WARM_UP_SECONDS)
+        meter = Meter(front.group | groups | {"postgresql": self.side.postgres})
+        used = meter.read()
+        load = wrk(front.port, "round", file, CONNECTIONS, self.threads, self.seconds)
+        self.add_reading(key, load, meter.read().costs_since(used, load.good), pid)
 
     def add_reading(self, key: str, load: Load, costs: Costs, pid: int) -> None:
         costs.wal_bytes = costs.disk_bytes = None

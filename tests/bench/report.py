@@ -10,20 +10,30 @@ from statistics import median
 from load import Load
 from machine import Costs
 
-# What a peer does not do that waybill does, in a word each; "no" stands before them.
-NOTHING_BUT_ROWS = "late events, roll-up, feed, quarantine, raw bytes"
+# What a peer does not do that waybill does.
+PLAIN = "no late events, roll-up, feed, quarantine, raw bytes"
+NULL = "stores and reads nothing"
 # Every row: key, what it is, what it lacks.
 ROWS = [
     ("ingest", "waybill, 64 connections", ""),
     ("ingest_mix", "the realistic mix: orders of one to three boxes, about eight events each, four senders, 2 % twice", ""),
     ("ingest_256", "waybill, 256 connections", ""),
     ("ingest_one", "waybill, 1 connection", ""),
-    ("ingest_null", "null responder, 64 connections", "everything"),
-    ("ingest_null_256", "null responder, 256 connections", "everything"),
+    ("ingest_null", "null responder, 64 connections", NULL),
+    ("ingest_null_256", "null responder, 256 connections", NULL),
+    ("peer_pgbench", "pgbench, plain tables, four upserts a transaction", PLAIN + "; no HTTP, signature, JSON"),
+    ("peer_pgbench_one", "the same, 1 client", PLAIN + "; no HTTP, signature, JSON"),
+    ("peer_express", "Express + pg, four upserts a transaction", PLAIN),
+    ("peer_fastify", "Fastify + pg, four upserts a transaction", PLAIN),
+    ("peer_fastify_cte", "Fastify + pg, the four as one statement", PLAIN),
+    ("peer_upsert", "Fastify + pg, one guarded upsert", "no history, duplicates, orders, roll-up, feed, quarantine, raw bytes"),
+    ("peer_fastapi", "FastAPI + asyncpg, four upserts a transaction", PLAIN),
+    ("peer_php", "PHP under php-fpm, four upserts a transaction", PLAIN),
     ("status", "waybill, 64 connections", ""),
     ("status_cold", "waybill, each time another of {orders} orders", ""),
     ("status_304", "waybill, conditional hits, 64 connections", ""),
-    ("status_null", "null responder, 64 connections", "everything"),
+    ("status_null", "null responder, 64 connections", NULL),
+    ("status_express", "Express + pg, plain tables, 64 connections", "no roll-up, scopes, changes; a shorter document"),
     ("scale_ingest", "ingest with {orders} orders stored", ""),
     ("scale_status", "status with {orders} orders stored", ""),
     ("during_checkpoint", "scale_ingest while a checkpoint runs, again and again", ""),
@@ -32,7 +42,9 @@ ROWS = [
 ]
 RATIOS = [
     ("ingest", "ingest_null"), ("ingest_256", "ingest_null_256"), ("ingest_mix", "ingest"),
-    ("status", "status_null"), ("status_304", "status_null"), ("status_cold", "status"),
+    *(("ingest", f"peer_{name}") for name in ("pgbench", "express", "fastify", "fastify_cte", "upsert", "fastapi", "php")),
+    ("ingest_one", "peer_pgbench_one"),
+    ("status", "status_express"), ("status", "status_null"), ("status_304", "status_null"), ("status_cold", "status"),
     ("scale_ingest", "ingest"), ("scale_status", "status"),
     ("during_checkpoint", "scale_ingest"), ("during_vacuum", "scale_ingest"), ("during_report", "scale_ingest"),
 ]
@@ -79,6 +91,11 @@ class Results:
     def add(self, key: str, load: Load, costs: Costs) -> None:
         self.runs.setdefault(key, []).append(Run(load, costs))
 
+    def choose(self, key: str, variants: dict[str, str]) -> None:
+        """The variant with the highest median is the figure KEY; its name is noted."""
+        best = max(variants, key=lambda variant: median(run.per_second for run in self.runs[variant]))
+        self.runs[key], self.notes[key] = self.runs[best], f"best: {variants[best]}"
+
     def of(self, key: str, figure: str) -> float | None:
         """The median of the rounds; None: not measured."""
         if key in self.not_measured or key not in self.runs:
@@ -116,7 +133,7 @@ def figure_rows(results: Results) -> list[list[str]]:
         rates = [run.per_second for run in results.runs[key]]
         rows.append([key, number(results.of(key, "per_second"), 0), f"{min(rates):,.0f}–{max(rates):,.0f}",
                      *(number(results.of(key, name)) for name in ("p50_ms", "p99_ms", "p999_ms")), number(results.of(key, "cpu_us"), 0), what,
-                     f"no {lacks}" if lacks and lacks != "everything" else lacks and "stores nothing"])
+                     lacks])
     return rows
 
 
@@ -138,11 +155,11 @@ def cost_rows(results: Results) -> list[list[str]]:
         if results.of(key, "cpu_us") is None:
             continue
         cpu = results.cpu_of(key)
-        server = sum(us for name, us in cpu.items() if name in WEB_SERVERS)
-        handler = sum(us for name, us in cpu.items() if name not in WEB_SERVERS + DATABASES)
+        server = next((us for name, us in cpu.items() if name in WEB_SERVERS), None)
+        handler = next((us for name, us in cpu.items() if name not in WEB_SERVERS + DATABASES), None)
         rows.append([key, *(number(us, 1) for us in (handler, server, cpu.get("postgresql"), cpu.get("standby"))),
                      number(results.of(key, "wal_bytes"), 0), number(results.of(key, "disk_bytes"), 0),
-                     number(divide(results.of(key, "peak_bytes"), 1e6), 1)])
+                     number(divide(results.of(key, "peak_bytes"), 1e6) or None, 1)])
     return rows
 
 

@@ -3,13 +3,14 @@
 #
 #   up                a cluster, lighttpd on the ports below; settings in $VAR/bench.env
 #   database NAME     a new database waybill_NAME with the schema of this build, in the place of an old one
-#   start SERVICE     webhook.NAME, status.NAME (on the database waybill_NAME), webhook2.NAME (a second process beside the first), null, and the peers
+#   start SERVICE     webhook.NAME, status.NAME (on the database waybill_NAME), webhook2.NAME (a second process beside the first), null; the peers:
+#                     express, fastify.HANDLER, fastapi, php
 #   stop SERVICE
 #   down              ends all of it
 #
 # Environment: VAR (the folder for all of it), BUILD and CGIBIN (the programs under test), NULL_RESPONDER (a program), PORT (the first webhook.fcgi and
-# status.fcgi), SECOND_PORT (webhook2), BOTH_PORT (requests go to either), NULL_PORT, PHP_PORT; SECRETS_FROM
-# (the folder of another stack's secrets, to have the same).
+# status.fcgi), SECOND_PORT (webhook2), BOTH_PORT (requests go to either), NULL_PORT; SECRETS_FROM (the
+# folder of another stack's secrets, to have the same); for the peers see services_peers.sh.
 set -euo pipefail
 umask 077
 
@@ -26,6 +27,8 @@ cd "$BENCH/../.."
 . "$STACK/responders.sh"
 # shellcheck source=tests/stack/server_lighttpd.sh
 . "$STACK/server_lighttpd.sh"
+# shellcheck source=tests/bench/services_peers.sh
+. "$BENCH/services_peers.sh"
 
 # shellcheck disable=SC2034 # server_lighttpd.sh uses it
 LARGEST_BODY=67108864
@@ -71,6 +74,7 @@ up() {
     printf "CREATE ROLE waybill_owner LOGIN PASSWORD '%s';\n" "$(secret waybill_owner.password)" | superuser_sql postgres
     database first
     passwords_set
+    peer_role_create
     lighttpd_start
     bench_env_write
 }
@@ -136,6 +140,7 @@ answers() {
 bench_env_write() {
     {
         run_env_line SUPERUSER_DSN "$(dsn postgres postgres)"
+        run_env_line PEER_DSN "$(dsn postgres peer)"
         run_env_line CROSSBORDERLY_SECRET "$(secret crossborderly.secret)"
         run_env_line SWIFTPOD_SECRET "$(secret swiftpod.secret)"
         run_env_line CROWDSENDER_BASIC "$(basic crowdsender)"
@@ -199,6 +204,10 @@ start() {
         LISTEN=$SOCKDIR/null.sock start_daemon null always "$BIN/null_responder" "$VAR/order.json"
         wait_until $READY_SECONDS http_ok "http://127.0.0.1:$NULL_PORT/status/" || show_log_and_die "the null responder does not answer" null
         ;;
+    express) node_start express express.js ;;
+    fastify) HANDLER=${1#*.} node_start fastify fastify.js ;;
+    fastapi) fastapi_start ;;
+    php) php_start ;;
     *) die "no such service: $1" ;;
     esac
     # A program may answer before its supervisor has written down its id.
