@@ -314,7 +314,7 @@ bench-recovery: ## seconds from a kill to the next 200 (tests/bench/README.md)
 	+@$(MAKE) --no-print-directory all bench-programs
 	@exec env BUILD='$(BUILD)' CGIBIN='$(CGIBIN)' RECOVERY_ROUNDS='$(RECOVERY_ROUNDS)' BENCH_JSON='$(BENCH_JSON)' BENCH_TMP='$(BENCH_TMP)' \
 		/usr/bin/python3 tests/bench/recovery.py
-bench-programs: $(BUILD)/bench/sign_events $(BUILD)/bench/null_responder
+bench-programs: $(BUILD)/bench/sign_events $(BUILD)/bench/null_responder $(BUILD)/bench/delay_proxy
 $(BUILD)/bench/%: tests/bench/%.c $(BUILD)/libwaybill.a
 	@mkdir -p $(@D)
 	$(call SHOW,BENCH)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(BUILD)/libwaybill.a $(ALL_LDFLAGS) $(PKG_LIBS)

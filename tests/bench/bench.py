@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -20,6 +21,7 @@ sys.dont_write_bytecode = True
 
 import against
 import chart
+import fronts
 import machine
 import peers
 import report
@@ -59,10 +61,11 @@ class Settings:
 
 
 class Bench:
-    def __init__(self, settings: Settings, sides: list[Side], runtimes: peers.Runtimes) -> None:
+    def __init__(self, settings: Settings, sides: list[Side], standby: Side | None, runtimes: peers.Runtimes) -> None:
         self.settings, self.sides, self.ours, self.runtimes = settings, sides, sides[0], runtimes
         self.workload = Workload(self.ours.services, settings.seconds)
         self.phases = {side.name: Phases(side, self.workload, settings.seconds) for side in sides}
+        self.with_standby = Phases(standby, self.workload, settings.seconds) if standby else None
         self.selected = settings.selected()
         self.stores: dict[tuple[str, str], Store] = {}
         self.round_number = 0
@@ -140,6 +143,21 @@ class Bench:
 
 # ---- the phases ----
 
+TWO = ("webhook", "webhook2")
+
+
+def two(bench: Bench, phases: Phases) -> None:
+    phases.ingest("ingest_two", bench.workload.events(), processes=TWO, front=phases.side.lighttpd_to_both)
+
+
+def sync(bench: Bench, phases: Phases) -> None:
+    bench.with_standby.ingest("ingest_sync", bench.workload.events())
+
+
+def sync_two(bench: Bench, phases: Phases) -> None:
+    bench.with_standby.ingest("ingest_sync_two", bench.workload.events(), processes=TWO, front=bench.with_standby.side.lighttpd_to_both)
+
+
 def disturbed(key: str) -> Phase:
     """Once, after the rounds: what users of the database do to the latency."""
     def run(bench: Bench, phases: Phases) -> None:
@@ -166,8 +184,12 @@ PHASES = [
     Phase("status_cold", lambda bench, phases: phases.status("status_cold", bench.store(phases, "scale"), bench.cold_requests), needs="scale"),
     Phase("scale_status", lambda bench, phases: phases.status("scale_status", bench.store(phases, "scale"), bench.scale_requests),
           needs="scale", compared=True),
-    *map(disturbed, DISTURBANCES),
+    Phase("ingest_two", two),
+    Phase("ingest_sync", sync),
+    Phase("ingest_sync_two", sync_two),
+    *fronts.PHASES,
     *peers.PHASES,
+    *map(disturbed, DISTURBANCES),
 ]
 
 
@@ -178,24 +200,34 @@ def bound_seconds(settings: Settings) -> int:
     return 3600 + settings.orders // 100 * versions + settings.rounds * phases * versions * (2 * settings.seconds + 40)
 
 
+def start(stacks: ExitStack, services: Services) -> Services:
+    stacks.callback(services.down)
+    say(f"starting a stack in {services.folder}")
+    services.up()
+    return services
+
+
+def start_with_standby(stacks: ExitStack, ours: Side) -> Side:
+    """A stack of its own, so that nothing else waits for the standby."""
+    services = start(stacks, Services(Programs.ours(), SECRETS_FROM=ours.secrets))
+    return Side("with a standby", services, ours.results, {"standby": (stacks.enter_context(services.running("standby")),)})
+
+
 def measure(settings: Settings, commit: str) -> tuple[list[Side], dict[str, object]]:
     runtimes = peers.Runtimes.find()
-    stacks = [Services(Programs.ours(), **runtimes.environment())]
-    try:
-        if commit:
-            stacks.append(Services(against.programs(commit), SECRETS_FROM=str(stacks[0].folder / "secrets")))
-        for services in stacks:
-            say(f"starting a stack in {services.folder}")
-            services.up()
-        sides = [Side(name, services, report.Results(settings.orders)) for name, services in zip(("this version", commit[:12]), stacks)]
-        with stacks[0].connect("postgres") as admin:
-            environment = machine.environment(admin, stacks[0].folder) | runtimes.versions()
-        Bench(settings, sides, runtimes).run()
-        return sides, environment
-    finally:
-        ignore_signals()
-        for services in reversed(stacks):
-            services.down()
+    with ExitStack() as stacks:
+        try:
+            sides = [Side("this version", start(stacks, Services(Programs.ours(), **runtimes.environment())), report.Results(settings.orders))]
+            if commit:
+                theirs = start(stacks, Services(against.programs(commit), SECRETS_FROM=sides[0].secrets))
+                sides.append(Side(commit[:12], theirs, report.Results(settings.orders)))
+            standby = start_with_standby(stacks, sides[0]) if any(phase.run in (sync, sync_two) for phase in settings.selected()) else None
+            with sides[0].services.connect("postgres") as admin:
+                environment = machine.environment(admin, sides[0].services.folder) | runtimes.versions()
+            Bench(settings, sides, standby, runtimes).run()
+            return sides, environment
+        finally:
+            ignore_signals()
 
 
 def main() -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable
 
@@ -26,10 +26,20 @@ class Side:
     name: str
     services: Services
     results: Results
+    others: dict[str, tuple[int, ...]] = field(default_factory=dict)  # that work for each event too
+
+    @property
+    def secrets(self) -> str:
+        return str(self.services.folder / "secrets")
 
     @property
     def lighttpd(self) -> Front:
         return Front("lighttpd", self.services.ports["PORT"], (int(self.services.known["SERVER_PID"]),))
+
+    @property
+    def lighttpd_to_both(self) -> Front:
+        """It has two processes behind it, each with its share of the requests."""
+        return Front("lighttpd", self.services.ports["BOTH_PORT"], self.lighttpd.pids)
 
     @property
     def postgres(self) -> tuple[int, ...]:
@@ -102,16 +112,20 @@ class Phases:
             return wrk_all(port, events.warm_up, connections, self.threads, store.received, events.warm_up_count)
         return wrk(port, "once", events.warm_up, connections, self.threads, events.warm_up_seconds)
 
-    def ingest(self, key: str, events: Events, connections: int = CONNECTIONS) -> None:
+    def ingest(self, key: str, events: Events, connections: int = CONNECTIONS, **more: Any) -> None:
+        """Into a new database; MORE is ingest_into's."""
         with Store(self.services, "written").fresh() as store:
-            self.ingest_into(store, key, events, connections)
+            self.ingest_into(store, key, events, connections, **more)
 
-    def ingest_into(self, store: Store, key: str, events: Events, connections: int = CONNECTIONS,
-                    meanwhile: AbstractContextManager[None] = nullcontext()) -> None:
-        front = self.side.lighttpd
-        with self.services.running(f"webhook.{store.name}") as pid:
-            self.write(key, store, (pid,), {"webhook.fcgi": (pid,)}, front, events, connections,
-                       lambda: Answers(self.services, "webhooks", front.port), meanwhile)
+    def ingest_into(self, store: Store, key: str, events: Events, connections: int = CONNECTIONS, front: Front | None = None,
+                    processes: tuple[str, ...] = ("webhook",), meanwhile: AbstractContextManager[None] = nullcontext()) -> None:
+        """Through FRONT to PROCESSES."""
+        # Where each counts its answers.
+        ports = [self.services.ports["PORT" if name == "webhook" else "SECOND_PORT"] for name in processes]
+        with ExitStack() as running:
+            pids = tuple(running.enter_context(self.services.running(f"{name}.{store.name}")) for name in processes)
+            self.write(key, store, pids, {"webhook.fcgi": pids} | self.side.others, front or self.side.lighttpd, events, connections,
+                       lambda: Answers(self.services, "webhooks", *ports), meanwhile=meanwhile)
 
     # ---- reading ----
 

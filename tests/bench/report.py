@@ -19,6 +19,11 @@ ROWS = [
     ("ingest_mix", "the realistic mix: orders of one to three boxes, about eight events each, four senders, 2 % twice", ""),
     ("ingest_256", "waybill, 256 connections", ""),
     ("ingest_one", "waybill, 1 connection", ""),
+    ("ingest_nginx", "waybill behind nginx as shipped", ""),
+    ("ingest_apache", "waybill behind Apache as shipped", ""),
+    ("ingest_two", "two webhook.fcgi processes on one database", ""),
+    ("ingest_sync", "a synchronous standby behind 5 ms", ""),
+    ("ingest_sync_two", "two processes, and a synchronous standby behind 5 ms", ""),
     ("ingest_null", "null responder, 64 connections", NULL),
     ("ingest_null_256", "null responder, 256 connections", NULL),
     ("peer_pgbench", "pgbench, plain tables, four upserts a transaction", PLAIN + "; no HTTP, signature, JSON"),
@@ -42,6 +47,7 @@ ROWS = [
 ]
 RATIOS = [
     ("ingest", "ingest_null"), ("ingest_256", "ingest_null_256"), ("ingest_mix", "ingest"),
+    ("ingest_nginx", "ingest"), ("ingest_apache", "ingest"), ("ingest_two", "ingest"), ("ingest_sync", "ingest"), ("ingest_sync_two", "ingest_sync"),
     *(("ingest", f"peer_{name}") for name in ("pgbench", "express", "fastify", "fastify_cte", "upsert", "fastapi", "php")),
     ("ingest_one", "peer_pgbench_one"),
     ("status", "status_express"), ("status", "status_null"), ("status_304", "status_null"), ("status_cold", "status"),

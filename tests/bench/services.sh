@@ -4,13 +4,14 @@
 #   up                a cluster, lighttpd on the ports below; settings in $VAR/bench.env
 #   database NAME     a new database waybill_NAME with the schema of this build, in the place of an old one
 #   start SERVICE     webhook.NAME, status.NAME (on the database waybill_NAME), webhook2.NAME (a second process beside the first), null; the peers:
-#                     express, fastify.HANDLER, fastapi, php
+#                     express, fastify.HANDLER, fastapi, php; standby (a synchronous one)
 #   stop SERVICE
 #   down              ends all of it
 #
 # Environment: VAR (the folder for all of it), BUILD and CGIBIN (the programs under test), NULL_RESPONDER (a program), PORT (the first webhook.fcgi and
 # status.fcgi), SECOND_PORT (webhook2), BOTH_PORT (requests go to either), NULL_PORT; SECRETS_FROM (the
-# folder of another stack's secrets, to have the same); for the peers see services_peers.sh.
+# folder of another stack's secrets, to have the same); for the peers see services_peers.sh, for the
+# standby services_standby.sh.
 set -euo pipefail
 umask 077
 
@@ -29,6 +30,8 @@ cd "$BENCH/../.."
 . "$STACK/server_lighttpd.sh"
 # shellcheck source=tests/bench/services_peers.sh
 . "$BENCH/services_peers.sh"
+# shellcheck source=tests/bench/services_standby.sh
+. "$BENCH/services_standby.sh"
 
 # shellcheck disable=SC2034 # server_lighttpd.sh uses it
 LARGEST_BODY=67108864
@@ -204,6 +207,7 @@ start() {
         LISTEN=$SOCKDIR/null.sock start_daemon null always "$BIN/null_responder" "$VAR/order.json"
         wait_until $READY_SECONDS http_ok "http://127.0.0.1:$NULL_PORT/status/" || show_log_and_die "the null responder does not answer" null
         ;;
+    standby) standby_start ;;
     express) node_start express express.js ;;
     fastify) HANDLER=${1#*.} node_start fastify fastify.js ;;
     fastapi) fastapi_start ;;
@@ -225,6 +229,7 @@ start_responder() {
 
 stop() {
     local name=${1%%.*}
+    [ "$name" != standby ] || standby_stop
     stop_process "$name" 15
     as_user rm -f "$SOCKDIR/$name.sock"
 }

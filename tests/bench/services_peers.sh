@@ -31,13 +31,13 @@ node_start() {
 }
 
 peer_wait() {
-    wait_until $READY_SECONDS http_ok "http://127.0.0.1:$NODE_PORT/livez" || show_log_and_die "$1 does not answer" "$1"
+    wait_until "$READY_SECONDS" http_ok "http://127.0.0.1:$NODE_PORT/livez" || show_log_and_die "$1 does not answer" "$1"
 }
 
 fastapi_start() {
     peer_files fastapi_app.py
     (
-        cd "$BIN"
+        cd "$BIN" || exit
         SECRET_FILE=$SECRETS/crossborderly.secret PEER_DSN=$(peer_settings peer_written) PYTHONDONTWRITEBYTECODE=1 start_daemon fastapi once \
             /usr/bin/python3 -m uvicorn fastapi_app:app --host 127.0.0.1 --port "$NODE_PORT" --workers "$WORKERS" --loop uvloop --http httptools \
             --backlog 4096 --no-access-log --log-level warning
@@ -63,7 +63,7 @@ env[SECRET_FILE] = "$SECRETS/crossborderly.secret"
 env[PEER_DSN] = "$(dsn peer_written peer)"
 CONF
     start_daemon php once "$PHP_FPM" --nodaemonize --fpm-config "$VAR/php-fpm.conf"
-    wait_until $READY_SECONDS php_answers || show_log_and_die "php-fpm does not answer" php php-fpm
+    wait_until "$READY_SECONDS" php_answers || show_log_and_die "php-fpm does not answer" php php-fpm
 }
 
 php_answers() {

@@ -3,9 +3,9 @@
  *
  * Every event has an id of its own. A stated share of them is about a parcel that is known
  * already, the others about a parcel of their own. With the prefix S and without known ones the
- * parcels are those that are stored: CBS000000000 and so on. One file for each thread of the load generator, so
- * that no two read the same event. A record is the length of the request in six digits, then the
- * request.
+ * parcels are those that are stored: CBS000000000 and so on. One file for each thread of the load
+ * generator, so that no two read the same event. A record is the length of the request in six
+ * digits, then the request.
  */
 #include "adapter/crypto.h"
 #include "base/err.h"

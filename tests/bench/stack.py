@@ -24,7 +24,8 @@ from psycopg.conninfo import make_conninfo
 from common import CHECKOUT, HERE, BenchError, build_folder
 
 SETTLE_SECONDS = 60
-PORTS = ("PORT", "SECOND_PORT", "BOTH_PORT", "NULL_PORT", "PHP_PORT", "NODE_PORT")
+PORTS = ("PORT", "SECOND_PORT", "BOTH_PORT", "NULL_PORT", "PHP_PORT", "NODE_PORT", "STANDBY_PORT")
+ROUND_TRIP_US = 5000  # of the network to the standby
 
 
 def free_ports(count: int) -> list[int]:
@@ -59,9 +60,9 @@ class Services:
         self.ports = dict(zip(PORTS, free_ports(len(PORTS))))
         self.environment = os.environ | {name: str(port) for name, port in self.ports.items()} | environment | {
             "VAR": str(self.folder), "BUILD": str(programs.build), "CGIBIN": str(programs.cgibin),
-            "NULL_RESPONDER": str(build_folder() / "bench" / "null_responder")}
+            "NULL_RESPONDER": str(build_folder() / "bench" / "null_responder"), "DELAY_PROXY": str(build_folder() / "bench" / "delay_proxy"),
+            "DELAY_US": str(ROUND_TRIP_US // 2)}
         self.known: dict[str, str] = {}
-        self.running_services: dict[str, int] = {}
 
     def call(self, *arguments: str) -> None:
         # A session of its own: a Ctrl-C is this program's to act on, which then still needs the script to clean up.
@@ -90,6 +91,12 @@ class Services:
             yield int((self.folder / "run" / f"{service.split('.')[0]}.child").read_text())
         finally:
             self.call("stop", service)
+
+    @property
+    def owner(self) -> dict[str, object]:
+        """The user that all of it runs as, for subprocess.Popen."""
+        status = self.folder.stat()
+        return {"user": status.st_uid, "group": status.st_gid, "extra_groups": []} if status.st_uid != os.getuid() else {}
 
     def dsn(self, database: str) -> str:
         """The superuser's."""
