@@ -205,6 +205,7 @@ start() {
     status) start_responder status status.fcgi "$database" status ;;
     null)
         LISTEN=$SOCKDIR/null.sock start_daemon null always "$BIN/null_responder" "$VAR/order.json"
+        wait_for_socket null
         wait_until $READY_SECONDS http_ok "http://127.0.0.1:$NULL_PORT/status/" || show_log_and_die "the null responder does not answer" null
         ;;
     standby) standby_start ;;
@@ -224,7 +225,13 @@ start_responder() {
     [ "$name" != webhook2 ] || port=$SECOND_PORT
     config_write "$VAR/$name.conf" "$database" "$VAR/$name.spool"
     WAYBILL_CONFIG=$VAR/$name.conf LISTEN=$SOCKDIR/$name.sock start_daemon "$name" always "$BIN/$program"
+    wait_for_socket "$name"
     wait_until $READY_SECONDS http_ok "http://127.0.0.1:$port/$mount/readyz" || show_log_and_die "$name does not become ready" "$name"
+}
+
+# lighttpd leaves a socket that it could not reach alone for a second or two.
+wait_for_socket() {
+    wait_until $READY_SECONDS as_user test -S "$SOCKDIR/$1.sock" || show_log_and_die "$1 does not listen" "$1"
 }
 
 stop() {

@@ -63,6 +63,7 @@ env[SECRET_FILE] = "$SECRETS/crossborderly.secret"
 env[PEER_DSN] = "$(dsn peer_written peer)"
 CONF
     start_daemon php once "$PHP_FPM" --nodaemonize --fpm-config "$VAR/php-fpm.conf"
+    wait_for_socket php
     wait_until "$READY_SECONDS" php_answers || show_log_and_die "php-fpm does not answer" php php-fpm
 }
 
