@@ -5,6 +5,7 @@ SET search_path = pg_catalog, pg_temp
 -- plpgsql keeps the plan, which takes longer to make than to run.
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
+SET enable_bitmapscan = off
 SET enable_nestloop = off
 SET jit = off
 AS $$
@@ -18,11 +19,8 @@ BEGIN
             waybill_data.instant(o.send_date) AS send_date, o.courier_id,
             waybill_data.instant(o.shipped_at) AS shipped_at, waybill_data.instant(o.delivered_at) AS delivered_at,
             CASE WHEN full_scope AND o.destination IS NOT NULL THEN (
-                SELECT row_to_json(a) FROM (SELECT
-                    o.destination ->> 'name' AS name, o.destination ->> 'company' AS company, o.destination ->> 'phone' AS phone,
-                    o.destination ->> 'email' AS email, o.destination ->> 'street' AS street, o.destination ->> 'details' AS details,
-                    o.destination ->> 'city' AS city, o.destination ->> 'zip' AS zip, o.destination ->> 'province' AS province,
-                    o.destination ->> 'country' AS country) a)
+                SELECT row_to_json(a) FROM json_to_record(o.destination) AS a (
+                    name text, company text, phone text, email text, street text, details text, city text, zip text, province text, country text))
             END AS destination,
             array_to_json(ARRAY(SELECT row_to_json(x) FROM (SELECT
                 b.box_id AS id, b.tracking_number, b.carrier, b.tracking_url,
@@ -32,10 +30,8 @@ BEGIN
                 b.estimated_delivery_date, waybill_data.instant(b.estimated_delivery_at) AS estimated_delivery_at,
                 waybill_data.instant(b.next_attempt_at) AS next_attempt_at,
                 CASE WHEN b.pickup_point IS NOT NULL THEN (
-                    SELECT row_to_json(p) FROM (SELECT
-                        b.pickup_point ->> 'name' AS name, b.pickup_point ->> 'street' AS street, b.pickup_point ->> 'city' AS city,
-                        b.pickup_point ->> 'zip' AS zip, b.pickup_point ->> 'country' AS country, b.pickup_point ->> 'phone' AS phone,
-                        b.pickup_point ->> 'opening_hours' AS opening_hours, b.pickup_point ->> 'map_url' AS map_url) p)
+                    SELECT row_to_json(p) FROM json_to_record(b.pickup_point) AS p (
+                        name text, street text, city text, zip text, country text, phone text, opening_hours text, map_url text))
                 END AS pickup_point,
                 CASE WHEN full_scope THEN b.signed_by END AS signed_by,
                 CASE WHEN full_scope THEN b.proof_of_delivery END AS proof_of_delivery,
@@ -47,10 +43,8 @@ BEGIN
                         SELECT 'label', b.label_url WHERE full_scope AND b.label_url IS NOT NULL
                         ORDER BY 1, 2) l)) AS documents,
                 array_to_json(ARRAY(
-                    SELECT row_to_json(i) FROM (
-                        SELECT j.item ->> 'id' AS id, (j.item ->> 'quantity')::bigint AS quantity
-                        FROM json_array_elements(b.items) AS j (item)
-                        ORDER BY (j.item ->> 'id') COLLATE "C", 2) i)) AS items,
+                    SELECT row_to_json(i) FROM json_to_recordset(b.items) AS i (id text, quantity bigint)
+                    ORDER BY i.id COLLATE "C", i.quantity)) AS items,
                 COALESCE(h.events, '[]') AS events
                 FROM waybill_data.boxes b
                 LEFT JOIN (

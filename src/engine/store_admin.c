@@ -2,26 +2,16 @@
 
 #include "base/limits.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Of one statement of a migration's bookkeeping: another waybill migrate may be at work. */
 #define PATIENT_MS (int64_t)600000
-
-/* ---- migrations ---- */
-
-static int64_t number_of(const char *name) {
-    struct slice digits, rest;
-    int64_t number = 0;
-    slice_split(slice_from_cstr(name), '_', &digits, &rest);
-    return slice_to_int64(digits, &number) ? number : 0;
-}
 
 static bool run_command(struct pg *pg, const char *sql, struct err *err) {
     return pg_query(pg, sql, NULL, monotonic_ms() + PATIENT_MS, NULL, err);
 }
 
+<<<<<<< HEAD
 /* The number of the last migration that ran. Waits for another waybill migrate: the lock lasts
  * until the end of the transaction. */
 static bool lock_and_look(struct pg *pg, int64_t *last, struct err *err) {
@@ -46,10 +36,63 @@ static bool lock_and_look(struct pg *pg, int64_t *last, struct err *err) {
         return false;
     }
     *last = pg_integer(result, 0, 0);
+=======
+/* ---- rebuild ---- */
+
+struct order_keys {
+    const struct uuid *after;
+    size_t limit;
+    struct uuid *keys;
+    size_t count;
+};
+
+static bool run_order_keys(struct store *store, void *context, int64_t deadline_ms,
+                           struct err *err) {
+    static const char sql[] =
+        "SELECT DISTINCT order_key FROM waybill_data.deliveries"
+        " WHERE order_key IS NOT NULL AND order_key > $1 ORDER BY order_key LIMIT $2";
+    static const struct uuid zero;
+    struct order_keys *wanted = context;
+    struct pg_params params;
+    struct pg_result *result = NULL;
+    pg_params_init(&params, 4096);
+    pg_add_uuid(&params, wanted->after != NULL ? wanted->after->bytes : zero.bytes);
+    pg_add_int8(&params, (int64_t)wanted->limit);
+    bool ok = pg_query(store->pg, sql, &params, deadline_ms, &result, err);
+    pg_params_free(&params);
+    if (ok) {
+        wanted->count = pg_row_count(result);
+        for (size_t i = 0; i < wanted->count; i++) {
+            memcpy(wanted->keys[i].bytes, pg_bytes(result, i, 0).data, 16);
+        }
+    }
+    pg_result_clear(result);
+    return ok;
+}
+
+enum store_result store_order_keys(struct store *store, const struct uuid *after, size_t limit,
+                                   struct uuid *keys, size_t *count, struct err *err) {
+    struct order_keys wanted = {after, limit, keys, 0};
+    enum store_result result = store_run(store, run_order_keys, &wanted, err);
+    *count = wanted.count;
+    return result;
+}
+
+static bool run_order_count(struct store *store, void *context, int64_t deadline_ms,
+                            struct err *err) {
+    struct pg_result *result = NULL;
+    if (!pg_query(store->pg,
+                  "SELECT pg_catalog.count(DISTINCT order_key) FROM waybill_data.deliveries", NULL,
+                  deadline_ms, &result, err)) {
+        return false;
+    }
+    *(int64_t *)context = pg_integer(result, 0, 0);
+>>>>>>> schema
     pg_result_clear(result);
     return true;
 }
 
+<<<<<<< HEAD
 #define MIGRATION_COMMENT                                                                          \
     "COMMENT ON SCHEMA waybill_data IS 'Tables and functions of waybill, schema %lld'"
 
@@ -147,6 +190,11 @@ bool store_migrate(const char *dsn, const struct store_migration *migrations,
 }
 
 /* ---- pruning ---- */
+=======
+enum store_result store_order_count(struct store *store, int64_t *count, struct err *err) {
+    return store_run(store, run_order_count, count, err);
+}
+>>>>>>> schema
 
 struct pruning {
     int64_t position, pruned;
