@@ -374,12 +374,12 @@ static void fold_event(struct fold *fold, const struct tracking_event *said,
                                           .event = said,
                                           .event_key = event_key});
     struct event_state *event = event_of(fold, event_key, box_key);
-    if (event == NULL || !wins(key, event->registers.keys[REGISTER_ROW])) {
+    if (event == NULL || !wins(key, event->register_key)) {
         return;
     }
     fold->order->changed = fold->order->changed || !is_same_event(fold, event, said);
     mark_changed(&event->row);
-    event->registers.keys[REGISTER_ROW] = key;
+    event->register_key = key;
     event->delivery = *fold->base.delivery;
     event->occurred_at = said->occurred_at;
     event->status = said->status;
@@ -456,7 +456,7 @@ bool fold_manifest(struct manifest_state *manifest, const struct changes *change
     struct fold fold;
     fold_begin(&fold, changes, delivery, arena);
     struct slice key = make_fact_key(&fold, 0);
-    struct slice *held_key = &manifest->registers.keys[REGISTER_ROW];
+    struct slice *held_key = &manifest->registers.keys[REGISTER_MANIFEST];
     if (wins(key, *held_key)) {
         *held_key = key;
         mark_changed(&manifest->row);

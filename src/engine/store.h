@@ -15,13 +15,8 @@
 
 struct store;
 
-<<<<<<< HEAD
-/* The migrations this release knows: the number of the last file in schema/. */
-#define STORE_SCHEMA 3
-=======
 /* The migrations this release knows: the number of the last file in schema/migrations/. */
 #define STORE_SCHEMA 2
->>>>>>> schema
 
 enum store_result {
     STORE_OK,
