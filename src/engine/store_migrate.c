@@ -54,11 +54,20 @@ static bool give(const struct migration *migration, const char *sql, struct err 
     return true;
 }
 
-/* Gives the statement in migration->sql and begins the next. */
-static bool give_made(struct migration *migration, struct err *err) {
+/* The statement in migration->sql; NULL without memory. */
+static const char *made(struct migration *migration, struct err *err) {
     strbuf_add_char(&migration->sql, '\0');
-    bool ok = strbuf_failed(&migration->sql) ? err_set(err, ERR_MEMORY, "out of memory")
-                                             : give(migration, migration->sql.data, err);
+    if (strbuf_failed(&migration->sql)) {
+        err_set(err, ERR_MEMORY, "out of memory");
+        return NULL;
+    }
+    return migration->sql.data;
+}
+
+/* Gives it and begins the next. */
+static bool give_made(struct migration *migration, struct err *err) {
+    const char *sql = made(migration, err);
+    bool ok = sql != NULL && give(migration, sql, err);
     strbuf_clear(&migration->sql);
     return ok;
 }
@@ -276,10 +285,13 @@ static bool find_anything(struct migration *migration, struct err *err) {
         !each_file(migration, &functions, is_step, err)) {
         return !err_is_set(err);
     }
-    add_strays(&migration->sql, strbuf_slice(&migration->names));
-    strbuf_add_char(&migration->sql, '\0');
-    bool ok = !strbuf_failed(&migration->sql) || err_set(err, ERR_MEMORY, "out of memory");
-    ok = ok && query(migration, migration->sql.data, &result, err);
+    struct slice names = strbuf_slice(&migration->names);
+    add_strays(&migration->sql, names);
+    strbuf_addf(&migration->sql,
+                " UNION ALL SELECT name FROM waybill_data.schema_files WHERE name <> ALL (%.*s)",
+                SLICE_ARGS(names));
+    const char *sql = made(migration, err);
+    bool ok = sql != NULL && query(migration, sql, &result, err);
     migration->ran.anything = ok && pg_row_count(result) > 0;
     strbuf_clear(&migration->sql);
     pg_result_clear(result);
