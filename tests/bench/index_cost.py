@@ -113,9 +113,10 @@ def prepare(admin: psycopg.Connection, dsn: str, orders: int) -> None:
     admin.execute("ALTER SYSTEM SET autovacuum = off")
     admin.execute("SELECT pg_reload_conf()")
     with psycopg.connect(database, autocommit=True) as base:
-        for migration in sorted((Path(__file__).parents[2] / "schema").glob("*.sql")):
-            with base.transaction():
-                base.execute(migration.read_text())
+        for folder in ("migrations", "views", "functions"):
+            for file in sorted((Path(__file__).parents[2] / "schema" / folder).iterdir()):
+                with base.transaction():
+                    base.execute(file.read_text())
         base.execute(ingest_sql.FILL_FUNCTIONS)
         fill = ingest_sql.fill_statement(base)
         for first in range(1, orders + 1, 2000):
