@@ -151,7 +151,9 @@ DAMAGES = {
     "order number": damage("UPDATE waybill_data.orders SET order_number = 'wrong' WHERE order_key = %(order)s"),
     "status of a box": damage("UPDATE waybill_data.boxes SET status = 'pending', status_at = NULL WHERE order_key = %(order)s"),
     "a box is gone": damage("DELETE FROM waybill_data.boxes WHERE order_key = %(order)s"),
-    "a box too many": damage("INSERT INTO waybill_data.boxes (order_key, box_key, box_id) VALUES (%(order)s, gen_random_uuid(), 'stray')"),
+    "a box too many": damage(
+        "INSERT INTO waybill_data.boxes (order_key, box_key, box_id, status, was_delayed, had_failed_attempt, registers)"
+        " VALUES (%(order)s, gen_random_uuid(), 'stray', 'unknown', false, false, '')"),
     "history is gone": damage("DELETE FROM waybill_data.tracking_events WHERE order_key = %(order)s"),
     "a document is gone": damage("DELETE FROM waybill_data.documents WHERE order_key = %(order)s"),
     "the order is gone": damage("DELETE FROM waybill_data.orders WHERE order_key = %(order)s"),
@@ -196,7 +198,7 @@ def test_a_history_of_the_order_that_is_gone_comes_back(processes: TwoProcesses,
 
 def test_an_order_with_a_purged_delivery_is_left_alone(processes: TwoProcesses, reference: State, database: Database) -> None:
     key = order_key(database, BROKEN)
-    purge = """UPDATE waybill_data.deliveries SET body = NULL
+    purge = """DELETE FROM waybill_data.bodies
                WHERE delivery_id = (SELECT delivery_id FROM waybill_data.deliveries WHERE order_key = %s ORDER BY delivery_id LIMIT 1)"""
     database.owner.execute(purge, (key,))
     DAMAGES["status and attention"](database, key)
@@ -207,7 +209,7 @@ def test_an_order_with_a_purged_delivery_is_left_alone(processes: TwoProcesses, 
 
 
 def test_a_purged_delivery_that_comes_again_is_a_duplicate(processes: TwoProcesses, reference: State, database: Database) -> None:
-    database.owner.execute("UPDATE waybill_data.deliveries SET body = NULL, headers = NULL")
+    database.owner.execute("DELETE FROM waybill_data.bodies")
     before = database.documents_with_versions()
     answers = [processes.post((1, event)).outcome for event in all_events()[:20]]
     assert answers == [(200, "duplicate")] * 20
