@@ -53,7 +53,8 @@ BEGIN
         RETURN QUERY
             SELECT part.an_order, part.box, part.event, part.document, part.order_change, part.manifest,
                    ROW(b.order_key, b.status, count(*), max(b.status_at), min(b.shipped_at), max(b.delivered_at),
-                       COALESCE(bool_or(b.last_open_at > b.delivered_at), false))::waybill_data.box_summary
+                       max(b.last_moved_at), COALESCE(bool_or(b.last_open_at > b.delivered_at), false),
+                       COALESCE(bool_or(b.last_moved_at > b.status_at), false))::waybill_data.box_summary
             FROM unnest(known) AS k (order_key) JOIN waybill_data.boxes b ON b.order_key = k.order_key
             WHERE b.box_key <> ALL (box_keys) AND k.order_key <> ALL (whole)
             GROUP BY b.order_key, b.status;

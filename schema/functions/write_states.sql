@@ -1,6 +1,6 @@
 -- defines: write_states
 -- The second half of a batch: each row once, as the program computed it under the lane's lock. The columns to set are those of the tables, so that a new one is
--- written without a change here. A personal fact that is null keeps what the row has, which waybill_ingest may not read; a row of the history comes whole.
+-- written without a change here. What waybill_ingest may not read stays: a personal fact that is null, and a message that comes as its digest.
 DO $make$
 DECLARE
     personal CONSTANT text[] := '{destination,label_url,signed_by,proof_of_delivery}';
@@ -8,7 +8,9 @@ DECLARE
 BEGIN
     SELECT jsonb_object_agg(c.table_name, c.list) INTO STRICT sets
     FROM (SELECT r.relname AS table_name,
-                 string_agg(format(CASE WHEN a.attname = ANY (personal) THEN '%1$I = COALESCE(r.%1$I, t.%1$I)' ELSE '%1$I = r.%1$I' END, a.attname), ', '
+                 string_agg(format(CASE WHEN a.attname = 'message'
+                                        THEN '%1$I = CASE WHEN r.%1$I = waybill_data.digest(t.%1$I) THEN t.%1$I ELSE r.%1$I END'
+                                        WHEN a.attname = ANY (personal) THEN '%1$I = COALESCE(r.%1$I, t.%1$I)' ELSE '%1$I = r.%1$I' END, a.attname), ', '
                             ORDER BY a.attnum) AS list
           FROM pg_attribute a JOIN pg_class r ON r.oid = a.attrelid
           WHERE r.relnamespace = 'waybill_data'::regnamespace AND r.relname IN ('orders', 'boxes', 'tracking_events', 'manifests')

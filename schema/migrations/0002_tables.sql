@@ -117,6 +117,8 @@ CREATE TABLE waybill_data.boxes (
     estimated_delivery_at timestamptz,
     -- The latest time of an open status: later than delivered_at, it needs attention.
     last_open_at timestamptz,
+    -- The same of a status of rank in_transit or more: a box that moves after it was cancelled or has failed needs attention.
+    last_moved_at timestamptz,
     -- What the sender reports of a box that its newest list of the order's boxes leaves out; null otherwise. Such a box shows cancelled, detail removed.
     reported_status_at timestamptz,
     estimated_delivery_date date,
@@ -161,8 +163,7 @@ CREATE TABLE waybill_data.tracking_events (
     previous_status text COLLATE "C",
     -- Further words this event counts as when gaps are looked for.
     stands_for text[] COLLATE "C",
-    -- The key of the one register that the row is, without the delivery.
-    register bytea NOT NULL,
+    registers bytea NOT NULL,
     PRIMARY KEY (order_key, event_key)
 );
 COMMENT ON TABLE waybill_data.tracking_events IS 'The history of the boxes.';
@@ -235,7 +236,7 @@ COMMENT ON TABLE waybill_data.actions IS 'What administrators did with the comma
 -- What functions hand to the programs of the state of orders: each row has one of its parts.
 CREATE TYPE waybill_data.box_summary AS (
     order_key uuid, status waybill_data.status, count bigint, status_at timestamptz, shipped_at timestamptz, delivered_at timestamptz,
-    moved_after_delivered boolean);
+    last_moved_at timestamptz, moved_after_delivered boolean, moved_after_end boolean);
 COMMENT ON TYPE waybill_data.box_summary IS 'The boxes of an order that have one status, taken together.';
 CREATE TYPE waybill_data.state_row AS (
     an_order waybill_data.orders, box waybill_data.boxes, event waybill_data.tracking_events, document waybill_data.documents,

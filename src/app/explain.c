@@ -601,7 +601,7 @@ static void put_events(struct json_writer *writer, const struct explainer *expla
         const struct stated stated = {.fact = FACT_EVENT,
                                       .box_id = box->box_id,
                                       .item = slice_from_cstr(item),
-                                      .key = event->register_key};
+                                      .key = event->registers.keys[REGISTER_EVENT]};
         begin_fact(writer, &stated);
         put_event(writer,
                   &(struct event_view){event->occurred_at, event->status, event->detail,

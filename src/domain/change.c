@@ -2,6 +2,7 @@
 
 #include "adapter/crypto.h"
 #include "base/hex.h"
+#include "base/limits.h"
 
 #include <string.h>
 
@@ -89,17 +90,21 @@ bool quarantined_delivery_id(struct slice source, struct slice body, struct uuid
     return uuid_of(fields, ARRAY_LEN(fields), id);
 }
 
-bool event_row_key(const struct uuid *box, struct slice sender_event_id,
-                   const struct uuid *delivery, uint32_t number, struct uuid *key) {
-    if (sender_event_id.len) {
-        const struct slice fields[] = {SLICE("event"), bytes_of(box), sender_event_id};
+bool event_row_key(const struct uuid *box, const struct tracking_event *event, struct uuid *key) {
+    if (event->sender_event_id.len > 0) {
+        const struct slice fields[] = {SLICE("event"), bytes_of(box), event->sender_event_id};
         return uuid_of(fields, ARRAY_LEN(fields), key);
     }
-    const char digits[4] = {(char)(number >> 24), (char)(number >> 16), (char)(number >> 8),
-                            (char)number};
-    const struct slice fields[] = {
-        SLICE("event"), bytes_of(box), bytes_of(delivery), {digits, sizeof digits}};
-    return uuid_of(fields, ARRAY_LEN(fields), key);
+    struct strbuf at = STRBUF_INIT(8), word = STRBUF_INIT(LIMIT_ID);
+    strbuf_add_be64(&at, (uint64_t)event->occurred_at);
+    status_word_fold(event->provider_status, &word);
+    const struct slice fields[] = {SLICE("happening"), bytes_of(box), strbuf_slice(&at),
+                                   strbuf_slice(&word)};
+    bool ok = !strbuf_failed(&at) && !strbuf_failed(&word) &&
+              uuid_of(fields, ARRAY_LEN(fields), key);
+    strbuf_free(&at);
+    strbuf_free(&word);
+    return ok;
 }
 
 bool document_key(const struct uuid *box, struct slice kind, struct slice url, struct uuid *key) {

@@ -60,7 +60,8 @@ struct box_change {
 struct tracking_event {
     struct slice box_id;
     /* The sender's identity of this row when several webhooks carry it again (Shipup's
-     * events[].id): later ones correct it. Empty: the row belongs to this webhook alone. */
+     * events[].id): later ones correct it as a whole. Empty: webhooks that report the same provider
+     * status of the box at the same instant share a row. */
     struct slice sender_event_id;
     int64_t occurred_at;
     enum status status;
@@ -118,9 +119,7 @@ struct changes {
 
     /* For READING_APPLIED. */
     int64_t version_at; /* orders the facts of one order; a pure function of the body */
-    /* Between version_at and the event key in the key of a history row (Shipup's webhook id); 0
-     * elsewhere. */
-    int64_t snapshot_id;
+    int64_t number; /* the sender's own number of the webhook (Shipup's id); 0: it has none */
     struct slice order_id; /* empty: a manifest, which belongs to no order */
     /* The source whose order it is, and where the document names it; empty: the one that the
      * webhook came to. Whether that may be is the configuration's business. */
@@ -166,10 +165,10 @@ MUST_CHECK bool delivery_id(struct slice source, bool live, struct slice event_i
                             struct slice content, struct uuid *id);
 /* A delivery that could not be understood is recognised by its bytes. */
 MUST_CHECK bool quarantined_delivery_id(struct slice source, struct slice body, struct uuid *id);
-/* The row of a box's history: by the sender's own id, or else by the delivery and its number in it.
- */
-MUST_CHECK bool event_row_key(const struct uuid *box, struct slice sender_event_id,
-                              const struct uuid *delivery, uint32_t number, struct uuid *key);
+/* The row of a box's history that EVENT belongs to: by the sender's own id, else by the happening:
+ * the instant and the provider status with its spelling folded, so that one happening is one row. */
+MUST_CHECK bool event_row_key(const struct uuid *box, const struct tracking_event *event,
+                              struct uuid *key);
 
 /* A paper of a box. */
 MUST_CHECK bool document_key(const struct uuid *box, struct slice kind, struct slice url,

@@ -38,15 +38,6 @@ static struct slice make_fact_key(struct fold *fold, size_t change) {
     return keep_key(fold);
 }
 
-/* Of the versions of one row of the history the sender's number decides before the event key. */
-static struct slice make_history_key(struct fold *fold, size_t change) {
-    struct key_base base = fold->base;
-    base.number = fold->changes->snapshot_id;
-    strbuf_clear(&fold->scratch);
-    fact_key(&fold->scratch, &base, (uint32_t)change);
-    return keep_key(fold);
-}
-
 static struct slice make_status_key(struct fold *fold, const struct status_report *report,
                                     bool of_order, size_t change) {
     strbuf_clear(&fold->scratch);
@@ -265,8 +256,13 @@ static void fold_times_of_status(struct fold *fold, struct box_state *box,
                                  const struct status_report *report, struct slice status_key,
                                  struct slice fact_key) {
     bool is_open = !report->weak && status_phase(report->status) == PHASE_OPEN;
+    bool has_moved = is_open && report->status >= STATUS_IN_TRANSIT;
     if (is_open && report->at > box->last_open_at) {
         box->last_open_at = report->at;
+        mark_changed(&box->row);
+    }
+    if (has_moved && report->at > box->last_moved_at) {
+        box->last_moved_at = report->at;
         mark_changed(&box->row);
     }
     if (report->status == STATUS_DELIVERED) {
@@ -333,16 +329,6 @@ static bool is_same_message(struct fold *fold, const struct event_state *event,
     return slice_eq(event->message, digest);
 }
 
-/* Whether the document shows EVENT as it is said now. */
-static bool is_same_event(struct fold *fold, const struct event_state *event,
-                          const struct tracking_event *said) {
-    return event->occurred_at == said->occurred_at && event->status == said->status &&
-           slice_eq(event->detail, said->detail) &&
-           slice_eq(event->provider_status, said->provider_status) &&
-           slice_eq(event->location, said->location) &&
-           is_same_message(fold, event, said->message);
-}
-
 static struct event_state *event_of(struct fold *fold, const struct uuid *key,
                                     const struct uuid *box_key) {
     struct event_state *event = uuid_map_find(&fold->order->events, key);
@@ -365,31 +351,94 @@ static struct event_state *event_of(struct fold *fold, const struct uuid *key,
     return event;
 }
 
+static void set_event_status(struct fold *fold, struct event_state *event,
+                             const struct tracking_event *said, struct slice key) {
+    fold->order->changed = fold->order->changed || event->occurred_at != said->occurred_at ||
+                           event->status != said->status || !slice_eq(event->detail, said->detail) ||
+                           !slice_eq(event->provider_status, said->provider_status);
+    event->registers.keys[REGISTER_EVENT] = key;
+    event->delivery = *fold->base.delivery;
+    event->occurred_at = said->occurred_at;
+    event->status = said->status;
+    event->detail = said->detail;
+    event->provider_status = said->provider_status;
+}
+
+static void set_event_location(struct fold *fold, struct event_state *event, struct slice said) {
+    fold->order->changed = fold->order->changed || !slice_eq(event->location, said);
+    event->location = said;
+}
+
+static void set_event_message(struct fold *fold, struct event_state *event, struct slice said) {
+    fold->order->changed = fold->order->changed || !is_same_message(fold, event, said);
+    event->message = said;
+    event->message_is_digest = false;
+}
+
+/* A later version of a row that the sender numbers corrects it as a whole. */
+static void fold_numbered_event(struct fold *fold, struct event_state *event,
+                                const struct tracking_event *said, struct slice key) {
+    if (!wins(key, event->registers.keys[REGISTER_EVENT])) {
+        return;
+    }
+    mark_changed(&event->row);
+    set_event_status(fold, event, said, key);
+    set_event_location(fold, event, said->location);
+    set_event_message(fold, event, said->message);
+    event->previous_status = said->previous_status;
+    event->stands_for = said->stands_for;
+}
+
+/* Whether KEY sets the register NUMBER to SAID, which says something. */
+static bool takes_member(struct event_state *event, enum event_register number, struct slice said,
+                         struct slice key) {
+    struct slice *held_key = &event->registers.keys[number];
+    if (said.len == 0 || !wins(key, *held_key)) {
+        return false;
+    }
+    *held_key = key;
+    mark_changed(&event->row);
+    return true;
+}
+
+/* Of several webhooks that report one happening each member is of the greatest key that says it. */
+static void fold_happening(struct fold *fold, struct event_state *event,
+                           const struct tracking_event *said, struct slice key) {
+    if (wins(key, event->registers.keys[REGISTER_EVENT])) {
+        mark_changed(&event->row);
+        set_event_status(fold, event, said, key);
+    }
+    if (takes_member(event, REGISTER_EVENT_LOCATION, said->location, key)) {
+        set_event_location(fold, event, said->location);
+    }
+    if (takes_member(event, REGISTER_EVENT_MESSAGE, said->message, key)) {
+        set_event_message(fold, event, said->message);
+    }
+    if (takes_member(event, REGISTER_EVENT_PREVIOUS, said->previous_status, key)) {
+        event->previous_status = said->previous_status;
+    }
+    if (takes_member(event, REGISTER_EVENT_STANDS_FOR, said->stands_for, key)) {
+        event->stands_for = said->stands_for;
+    }
+}
+
 static void fold_event(struct fold *fold, const struct tracking_event *said,
                        const struct uuid *event_key, const struct uuid *box_key, size_t number) {
-    struct slice key = make_history_key(fold, number);
+    struct slice key = make_fact_key(fold, number);
     show_claim(fold, &(struct fold_claim){.fact = FACT_EVENT,
                                           .box_id = said->box_id,
                                           .key = key,
                                           .event = said,
                                           .event_key = event_key});
     struct event_state *event = event_of(fold, event_key, box_key);
-    if (event == NULL || !wins(key, event->register_key)) {
+    if (event == NULL) {
         return;
     }
-    fold->order->changed = fold->order->changed || !is_same_event(fold, event, said);
-    mark_changed(&event->row);
-    event->register_key = key;
-    event->delivery = *fold->base.delivery;
-    event->occurred_at = said->occurred_at;
-    event->status = said->status;
-    event->detail = said->detail;
-    event->provider_status = said->provider_status;
-    event->location = said->location;
-    event->message = said->message;
-    event->message_is_digest = false;
-    event->previous_status = said->previous_status;
-    event->stands_for = said->stands_for;
+    if (said->sender_event_id.len > 0) {
+        fold_numbered_event(fold, event, said, key);
+    } else {
+        fold_happening(fold, event, said, key);
+    }
 }
 
 static void fold_document(struct fold *fold, const struct document *document,
@@ -424,7 +473,7 @@ static void fold_document(struct fold *fold, const struct document *document,
 static void fold_begin(struct fold *fold, const struct changes *changes,
                        const struct uuid *delivery, struct arena *arena) {
     *fold = (struct fold){.changes = changes, .arena = arena};
-    fold->base = (struct key_base){.version_at = changes->version_at, .delivery = delivery};
+    fold->base = (struct key_base){changes->version_at, changes->number, delivery};
     strbuf_init(&fold->scratch, LIMIT_REGISTER_KEY);
 }
 

@@ -34,7 +34,8 @@ void order_state_init(struct order_state *order) {
     for (size_t i = 0; i < STATUS_COUNT; i++) {
         order->others[i] = (struct box_summary){.status_at = TIMESTAMP_NONE,
                                                 .shipped_at = TIMESTAMP_NONE,
-                                                .delivered_at = TIMESTAMP_NONE};
+                                                .delivered_at = TIMESTAMP_NONE,
+                                                .last_moved_at = TIMESTAMP_NONE};
     }
 }
 
@@ -42,6 +43,7 @@ void box_state_init(struct box_state *box) {
     *box = (struct box_state){.shipped_at = TIMESTAMP_NONE,
                               .delivered_at = TIMESTAMP_NONE,
                               .last_open_at = TIMESTAMP_NONE,
+                              .last_moved_at = TIMESTAMP_NONE,
                               .shown = {.at = TIMESTAMP_NONE},
                               .reported = {.status = STATUS_COUNT, .at = TIMESTAMP_NONE}};
     status_report_init(&box->status);

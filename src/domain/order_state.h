@@ -39,7 +39,8 @@ struct box_state {
     struct status_report status; /* as the sender reports it */
     int64_t shipped_at;          /* the sender's own where its register has a key, else derived */
     int64_t delivered_at;
-    int64_t last_open_at; /* the latest time of an open status */
+    int64_t last_open_at;  /* the latest time of an open status */
+    int64_t last_moved_at; /* the same of one of rank in_transit or more */
     struct fact_value values[FACT_COUNT];
     struct registers registers;
     /* Bit of a fact: its text is the digest of what is stored (fact_digest()), since the reader may
@@ -61,8 +62,19 @@ struct event_state {
     int64_t occurred_at, stored_occurred_at;
     enum status status;
     struct slice detail, provider_status, location, message, previous_status, stands_for;
-    bool message_is_digest; /* of what is stored; a row that is written comes whole */
-    struct slice register_key; /* the whole row is one register */
+    bool message_is_digest; /* of what is stored */
+    struct registers registers;
+};
+/* The registers of a row of the history: the status with detail and provider status, and what else
+ * webhooks say of one happening. Of a row with the sender's own id the first is that of the whole
+ * row. */
+enum event_register {
+    REGISTER_EVENT,
+    REGISTER_EVENT_LOCATION,
+    REGISTER_EVENT_MESSAGE,
+    REGISTER_EVENT_PREVIOUS,
+    REGISTER_EVENT_STANDS_FOR,
+    EVENT_REGISTERS
 };
 
 struct document_state {
@@ -97,7 +109,9 @@ struct box_summary {
     int64_t status_at;    /* the latest */
     int64_t shipped_at;   /* the earliest */
     int64_t delivered_at; /* the latest */
+    int64_t last_moved_at; /* the latest time of an open status of rank in_transit or more */
     bool moved_after_delivered;
+    bool moved_after_end; /* of a failed or cancelled box: later than its status_at */
 };
 
 /* What is derived of an order as a whole. */

@@ -14,7 +14,10 @@ enum reason {
     REASON_EXCEPTION,
     REASON_EXPIRED,
     REASON_FAILED,
+    REASON_MOVED_AFTER_CANCELLED,
     REASON_MOVED_AFTER_DELIVERED,
+    REASON_MOVED_AFTER_FAILED,
+    REASON_RETURNED,
     REASON_RETURNING,
     REASON_COUNT
 };
@@ -26,7 +29,10 @@ const struct slice *attention_reasons(size_t *count) {
         [REASON_EXCEPTION] = SLICE("exception"),
         [REASON_EXPIRED] = SLICE("expired"),
         [REASON_FAILED] = SLICE("failed"),
+        [REASON_MOVED_AFTER_CANCELLED] = SLICE("moved_after_cancelled"),
         [REASON_MOVED_AFTER_DELIVERED] = SLICE("moved_after_delivered"),
+        [REASON_MOVED_AFTER_FAILED] = SLICE("moved_after_failed"),
+        [REASON_RETURNED] = SLICE("returned"),
         [REASON_RETURNING] = SLICE("returning"),
     };
     *count = REASON_COUNT;
@@ -174,6 +180,7 @@ struct totals {
     enum status lowest, highest;   /* of those that count */
     int64_t all_at, counting_at;   /* the latest status_at of all, and of those that count */
     int64_t shipped_at, delivered_at;
+    int64_t last_moved_at;
     bool moved_after_delivered;
 };
 
@@ -196,6 +203,10 @@ static void add_box(struct box_summary *summary, const struct box_state *box) {
     summary->moved_after_delivered =
         summary->moved_after_delivered ||
         (box->delivered_at != TIMESTAMP_NONE && box->last_open_at > box->delivered_at);
+    extend_last(&summary->last_moved_at, box->last_moved_at);
+    summary->moved_after_end =
+        summary->moved_after_end ||
+        (box->shown.at != TIMESTAMP_NONE && box->last_moved_at > box->shown.at);
 }
 
 static void add_status(struct totals *totals, enum status status) {
@@ -206,6 +217,7 @@ static void add_status(struct totals *totals, enum status status) {
     extend_last(&totals->all_at, summary->status_at);
     extend_first(&totals->shipped_at, summary->shipped_at);
     extend_last(&totals->delivered_at, summary->delivered_at);
+    extend_last(&totals->last_moved_at, summary->last_moved_at);
     totals->moved_after_delivered =
         totals->moved_after_delivered || summary->moved_after_delivered;
     if (status != STATUS_UNKNOWN && status != STATUS_CANCELLED) {
@@ -220,7 +232,8 @@ static void sum_up(const struct order_state *order, struct totals *totals) {
     *totals = (struct totals){.all_at = TIMESTAMP_NONE,
                               .counting_at = TIMESTAMP_NONE,
                               .shipped_at = TIMESTAMP_NONE,
-                              .delivered_at = TIMESTAMP_NONE};
+                              .delivered_at = TIMESTAMP_NONE,
+                              .last_moved_at = TIMESTAMP_NONE};
     memcpy(totals->by_status, order->others, sizeof(totals->by_status));
     for (size_t i = 0; i < order->boxes.count; i++) {
         const struct box_state *box = order->boxes.items[i];
@@ -252,6 +265,19 @@ static int rule_of(const struct order_state *order, const struct totals *totals)
         return 5;
     }
     return totals->lowest == STATUS_RETURNED && totals->highest == STATUS_RETURNED ? 6 : 7;
+}
+
+/* Rule 5: some boxes are delivered. The order is delivered when its sender says so and every other
+ * box that counts came to another end: it was lost and replaced, say. */
+static bool is_done_by_sender(const struct order_state *order, const struct totals *totals) {
+    bool others_ended = true;
+    for (enum status status = 0; status < STATUS_COUNT; status++) {
+        bool ended = status == STATUS_DELIVERED || status == STATUS_FAILED ||
+                     status == STATUS_RETURNED || status == STATUS_UNKNOWN ||
+                     status == STATUS_CANCELLED;
+        others_ended = others_ended && (ended || totals->by_status[status].count == 0);
+    }
+    return order->own_status == STATUS_DELIVERED && others_ended;
 }
 
 /* Rule 7, where a cancelled order status does not count: the higher of both, and of their times the
@@ -286,7 +312,8 @@ static void decide_status(const struct order_state *order, const struct totals *
         shown->status_at = totals->counting_at;
         break;
     case 5:
-        shown->status = STATUS_PARTIALLY_DELIVERED;
+        shown->status = is_done_by_sender(order, totals) ? STATUS_DELIVERED
+                                                         : STATUS_PARTIALLY_DELIVERED;
         shown->status_at = totals->by_status[STATUS_DELIVERED].status_at;
         break;
     case 6:
@@ -303,15 +330,33 @@ static void decide_status(const struct order_state *order, const struct totals *
     }
 }
 
+/* Boxes that went on moving after an end. */
+static unsigned find_movement(const struct order_state *order, const struct totals *totals) {
+    bool order_is_cancelled = order->own_status == STATUS_CANCELLED &&
+                              order->own_status_at != TIMESTAMP_NONE &&
+                              totals->last_moved_at > order->own_status_at;
+    unsigned attention = totals->moved_after_delivered ? 1u << REASON_MOVED_AFTER_DELIVERED : 0;
+    if (order_is_cancelled || totals->by_status[STATUS_CANCELLED].moved_after_end) {
+        attention |= 1u << REASON_MOVED_AFTER_CANCELLED;
+    }
+    if (totals->by_status[STATUS_FAILED].moved_after_end) {
+        attention |= 1u << REASON_MOVED_AFTER_FAILED;
+    }
+    return attention;
+}
+
 static unsigned find_attention(const struct order_state *order, const struct totals *totals,
-                               int rule) {
-    unsigned attention =
-        totals->moved_after_delivered ? 1u << REASON_MOVED_AFTER_DELIVERED : 0;
+                               const struct shown_order *shown) {
+    unsigned attention = find_movement(order, totals);
     for (enum status status = 0; status < STATUS_COUNT; status++) {
         attention |= totals->by_status[status].count > 0 ? attention_of(status) : 0;
     }
-    if (rule == 2 || (rule == 7 && own_status_decides(order, totals))) {
+    if (shown->rule == 2 || (shown->rule == 7 && own_status_decides(order, totals))) {
         attention |= attention_of(order->own_status);
+    }
+    if (shown->rule == 5 && shown->status == STATUS_DELIVERED &&
+        totals->by_status[STATUS_RETURNED].count > 0) {
+        attention |= 1u << REASON_RETURNED;
     }
     return attention;
 }
@@ -354,7 +399,7 @@ bool shown_order(struct order_state *order, struct arena *arena, bool *failed) {
     }
     sum_up(order, &totals);
     decide_status(order, &totals, shown);
-    shown->attention = find_attention(order, &totals, shown->rule);
+    shown->attention = find_attention(order, &totals, shown);
     shown->boxes_total = totals.count;
     shown->boxes_delivered = totals.by_status[STATUS_DELIVERED].count;
     shown->shipped_at = totals.shipped_at;

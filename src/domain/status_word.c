@@ -46,6 +46,17 @@ enum phase status_phase(enum status status) {
     return STATUSES[status].phase;
 }
 
+void status_word_fold(struct slice word, struct strbuf *out) {
+    struct slice trimmed = slice_trim(word);
+    for (size_t i = 0; i < trimmed.len; i++) {
+        char c = trimmed.data[i];
+        if (c >= 'A' && c <= 'Z') {
+            c = (char)(c - 'A' + 'a');
+        }
+        strbuf_add_char(out, c == ' ' || c == '-' ? '_' : c);
+    }
+}
+
 const struct status_word *status_word_find(const struct status_word *words, size_t count,
                                            struct slice word) {
     struct slice trimmed = slice_trim(word);

@@ -8,6 +8,7 @@
 #define DOMAIN_STATUS_WORD_H
 
 #include "base/slice.h"
+#include "base/strbuf.h"
 
 enum status {
     STATUS_UNKNOWN,
@@ -54,6 +55,10 @@ struct status_word {
     bool weak;           /* phase 0: shows only while nothing better is known */
     bool delayed;        /* sets was_delayed */
 };
+
+/* WORD as words are compared: trimmed, ASCII letters in lower case, blanks and '-' as '_'; appended
+ * to OUT. */
+void status_word_fold(struct slice word, struct strbuf *out);
 
 /* The row of WORD, compared after trimming and without ASCII case; NULL when the table has none. */
 const struct status_word *status_word_find(const struct status_word *words, size_t count,

@@ -102,8 +102,7 @@ static bool identify_events(struct delivery *delivery, struct arena *arena) {
         const struct tracking_event *event = &changes->events[i];
         struct uuid *box = &delivery->event_box_keys[i];
         if (!box_key(&delivery->order, event->box_id, box) ||
-            !event_row_key(box, event->sender_event_id, &delivery->id, (uint32_t)i,
-                           &delivery->event_keys[i])) {
+            !event_row_key(box, event, &delivery->event_keys[i])) {
             return false;
         }
     }

@@ -21,7 +21,7 @@ enum column_kind {
     COLUMN_LIST,      /* (struct order_state) its list of boxes; null without its register */
     COLUMN_ATTENTION, /* (unsigned) no bit: null */
     COLUMN_REGISTERS, /* (struct registers) */
-    COLUMN_REGISTER,  /* (struct event_state) the one of the row, whose delivery is a column */
+    COLUMN_EVENT_REGISTERS, /* (struct event_state) */
 };
 
 struct column {
@@ -96,6 +96,7 @@ static const struct column BOX_COLUMNS[] = {
     COLUMN("shipped_at", COLUMN_TIME, box_state, shipped_at),
     COLUMN("delivered_at", COLUMN_TIME, box_state, delivered_at),
     COLUMN("last_open_at", COLUMN_TIME, box_state, last_open_at),
+    COLUMN("last_moved_at", COLUMN_TIME, box_state, last_moved_at),
     COLUMN("tracking_url", COLUMN_TEXT, box_state, shown_url),
     COLUMN("registers", COLUMN_REGISTERS, box_state, registers),
 };
@@ -113,7 +114,7 @@ static const struct column EVENT_COLUMNS[] = {
     COLUMN("message", COLUMN_TEXT, event_state, message),
     COLUMN("previous_status", COLUMN_TEXT, event_state, previous_status),
     COLUMN("stands_for", COLUMN_WORDS, event_state, stands_for),
-    COLUMN("register", COLUMN_REGISTER, event_state, register_key),
+    COLUMN("registers", COLUMN_EVENT_REGISTERS, event_state, registers),
 };
 
 static const struct column DOCUMENT_COLUMNS[] = {
@@ -358,9 +359,32 @@ static void put_registers(struct pg_rows *out, const struct registers *registers
     strbuf_free(&bytes);
 }
 
-static void put_register(struct pg_rows *out, const struct event_state *event) {
-    struct strbuf bytes = STRBUF_INIT(LIMIT_REGISTER_KEY);
-    register_encode(event->register_key, &bytes);
+/* As a rule one webhook said all that a row of the history has: then the one key is enough, and its
+ * delivery is in a column of the row. */
+static bool has_one_key(const struct event_state *event) {
+    struct slice key = event->registers.keys[REGISTER_EVENT];
+    for (size_t i = 0; i < EVENT_REGISTERS; i++) {
+        struct slice other = event->registers.keys[i];
+        if (other.data != NULL && !slice_eq(other, key)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What the registers of a row of the history begin with. */
+#define EVENT_HAS_KEYS 0
+#define EVENT_HAS_ONE_KEY 1
+
+static void put_event_registers(struct pg_rows *out, const struct event_state *event) {
+    struct strbuf bytes = STRBUF_INIT((size_t)EVENT_REGISTERS * LIMIT_REGISTER_KEY);
+    if (has_one_key(event)) {
+        strbuf_add_char(&bytes, EVENT_HAS_ONE_KEY);
+        register_encode(event->registers.keys[REGISTER_EVENT], &bytes);
+    } else {
+        strbuf_add_char(&bytes, EVENT_HAS_KEYS);
+        registers_encode(&event->registers, &bytes);
+    }
     pg_col_bytea(out, strbuf_slice(&bytes));
     if (strbuf_failed(&bytes)) {
         pg_rows_fail(out);
@@ -451,8 +475,8 @@ static void put_column(struct pg_rows *out, const struct column *column, uint32_
     case COLUMN_REGISTERS:
         put_registers(out, member);
         break;
-    case COLUMN_REGISTER:
-        put_register(out, row);
+    case COLUMN_EVENT_REGISTERS:
+        put_event_registers(out, row);
         break;
     }
 }
@@ -535,6 +559,29 @@ static bool take_attention(struct slice value, unsigned *attention) {
     return true;
 }
 
+/* The column is the last: what it belongs to has been read. */
+static bool take_event_registers(struct slice value, struct event_state *event,
+                                 struct arena *arena) {
+    const struct slice members[EVENT_REGISTERS] = {
+        [REGISTER_EVENT_LOCATION] = event->location,
+        [REGISTER_EVENT_MESSAGE] = event->message,
+        [REGISTER_EVENT_PREVIOUS] = event->previous_status,
+        [REGISTER_EVENT_STANDS_FOR] = event->stands_for,
+    };
+    struct slice key;
+    if (value.len == 0 || value.data[0] != EVENT_HAS_ONE_KEY) {
+        return value.len > 0 && registers_decode(slice_from(value, 1), arena, &event->registers);
+    }
+    if (!register_decode(slice_from(value, 1), &event->delivery, arena, &key)) {
+        return false;
+    }
+    event->registers.keys[REGISTER_EVENT] = key;
+    for (size_t i = REGISTER_EVENT + 1; i < EVENT_REGISTERS; i++) {
+        event->registers.keys[i] = members[i].len > 0 ? key : SLICE_EMPTY;
+    }
+    return true;
+}
+
 static bool take_column(const struct column *column, struct slice value, void *row,
                         struct arena *arena) {
     void *member = (char *)row + column->offset;
@@ -579,10 +626,8 @@ static bool take_column(const struct column *column, struct slice value, void *r
         return take_attention(value, member);
     case COLUMN_REGISTERS:
         return registers_decode(value, arena, member);
-    case COLUMN_REGISTER: {
-        struct event_state *event = row; /* its delivery comes before */
-        return register_decode(value, &event->delivery, arena, &event->register_key);
-    }
+    case COLUMN_EVENT_REGISTERS:
+        return take_event_registers(value, row, arena);
     }
     memcpy(member, &number, sizeof(number));
     return true;
@@ -610,7 +655,7 @@ bool shape_decode(const struct row_shape *shape, struct slice value, void *row,
 bool summary_decode(struct slice value, struct uuid *order, enum status *status,
                     struct box_summary *summary) {
     struct pg_reader reader;
-    struct slice fields[7];
+    struct slice fields[9];
     if (!pg_read_row(value, &reader) || reader.left != ARRAY_LEN(fields)) {
         return false;
     }
@@ -628,7 +673,9 @@ bool summary_decode(struct slice value, struct uuid *order, enum status *status,
         .status_at = pg_value_timestamp(fields[3]),
         .shipped_at = pg_value_timestamp(fields[4]),
         .delivered_at = pg_value_timestamp(fields[5]),
-        .moved_after_delivered = pg_value_integer(fields[6]) != 0,
+        .last_moved_at = pg_value_timestamp(fields[6]),
+        .moved_after_delivered = pg_value_integer(fields[7]) != 0,
+        .moved_after_end = pg_value_integer(fields[8]) != 0,
     };
     return true;
 }

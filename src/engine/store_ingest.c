@@ -100,12 +100,9 @@ static void want_boxes(struct wanted *wanted, const struct delivery *delivery) {
     }
 }
 
-/* A row that belongs to its delivery alone is new when that is. */
 static void want_events(struct wanted *wanted, const struct delivery *delivery) {
     for (size_t i = 0; i < delivery->changes.event_count; i++) {
-        if (delivery->changes.events[i].sender_event_id.len > 0) {
-            want(wanted, delivery, &delivery->event_keys[i]);
-        }
+        want(wanted, delivery, &delivery->event_keys[i]);
     }
 }
 

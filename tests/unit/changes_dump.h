@@ -153,8 +153,8 @@ static void dump_manifest(struct json_writer *w, const struct manifest *manifest
 
 static void dump_facts(struct json_writer *w, const struct changes *c) {
     dump_time(w, "version_at", c->version_at);
-    if (c->snapshot_id)
-        json_put_integer(w, "snapshot_id", c->snapshot_id);
+    if (c->number)
+        json_put_integer(w, "number", c->number);
     dump_text(w, "order_source", c->order_source);
     if (c->order_id.len) {
         json_put_text(w, "order_id", c->order_id);

@@ -304,7 +304,7 @@ static struct slice order_id_of(struct reader *r, const struct place *tracker,
 static void read_tracker(struct reader *r) {
     const struct place tracker = place_at(&r->doc, "data.object");
     struct changes *c = r->changes;
-    c->snapshot_id = integer_required(r, &r->doc, "id");
+    c->number = integer_required(r, &r->doc, "id");
     c->version_at = time_required(r, &r->doc, "created_at", NULL);
     struct slice id = id_or_integer_required(r, &tracker, "id");
     c->order_id = order_id_of(r, &tracker, id);
