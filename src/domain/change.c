@@ -100,8 +100,8 @@ bool event_row_key(const struct uuid *box, const struct tracking_event *event, s
     status_word_fold(event->provider_status, &word);
     const struct slice fields[] = {SLICE("happening"), bytes_of(box), strbuf_slice(&at),
                                    strbuf_slice(&word)};
-    bool ok = !strbuf_failed(&at) && !strbuf_failed(&word) &&
-              uuid_of(fields, ARRAY_LEN(fields), key);
+    bool ok =
+        !strbuf_failed(&at) && !strbuf_failed(&word) && uuid_of(fields, ARRAY_LEN(fields), key);
     strbuf_free(&at);
     strbuf_free(&word);
     return ok;

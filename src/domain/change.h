@@ -119,7 +119,7 @@ struct changes {
 
     /* For READING_APPLIED. */
     int64_t version_at; /* orders the facts of one order; a pure function of the body */
-    int64_t number; /* the sender's own number of the webhook (Shipup's id); 0: it has none */
+    int64_t number;     /* the sender's own number of the webhook (Shipup's id); 0: it has none */
     struct slice order_id; /* empty: a manifest, which belongs to no order */
     /* The source whose order it is, and where the document names it; empty: the one that the
      * webhook came to. Whether that may be is the configuration's business. */
@@ -166,7 +166,8 @@ MUST_CHECK bool delivery_id(struct slice source, bool live, struct slice event_i
 /* A delivery that could not be understood is recognised by its bytes. */
 MUST_CHECK bool quarantined_delivery_id(struct slice source, struct slice body, struct uuid *id);
 /* The row of a box's history that EVENT belongs to: by the sender's own id, else by the happening:
- * the instant and the provider status with its spelling folded, so that one happening is one row. */
+ * the instant and the provider status with its spelling folded, so that one happening is one row.
+ */
 MUST_CHECK bool event_row_key(const struct uuid *box, const struct tracking_event *event,
                               struct uuid *key);
 

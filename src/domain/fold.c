@@ -93,9 +93,8 @@ static void fold_value(struct fold *fold, const struct holder *holder, enum fact
     if (!fact_is_said(row, &said)) {
         return;
     }
-    show_claim(fold,
-               &(struct fold_claim){
-                   .fact = fact, .box_id = holder->box_id, .key = key, .value = &said});
+    show_claim(fold, &(struct fold_claim){
+                         .fact = fact, .box_id = holder->box_id, .key = key, .value = &said});
     if (row->rule == RULE_LATEST) {
         struct slice *held_key = &holder->registers->keys[row->number];
         if (!wins(key, *held_key)) {
@@ -224,9 +223,9 @@ static void fold_shipped(struct fold *fold, struct box_state *box, int64_t at, b
                                           .at = at,
                                           .derived = derived});
     bool earlier = box->shipped_at == TIMESTAMP_NONE || at < box->shipped_at;
-    if (derived ? is_senders || !earlier
-                : is_senders && !earlier &&
-                      (at > box->shipped_at || slice_cmp(key, *held_key) >= 0)) {
+    if (derived
+            ? is_senders || !earlier
+            : is_senders && !earlier && (at > box->shipped_at || slice_cmp(key, *held_key) >= 0)) {
         return;
     }
     mark_changed(&box->row);
@@ -239,10 +238,8 @@ static void fold_shipped(struct fold *fold, struct box_state *box, int64_t at, b
 
 static void fold_delivered(struct fold *fold, struct box_state *box, int64_t at, struct slice key) {
     struct slice *held_key = &box->registers.keys[REGISTER_DELIVERED_AT];
-    show_claim(fold, &(struct fold_claim){.fact = FACT_DELIVERED_AT,
-                                          .box_id = box->box_id,
-                                          .key = key,
-                                          .at = at});
+    show_claim(fold, &(struct fold_claim){
+                         .fact = FACT_DELIVERED_AT, .box_id = box->box_id, .key = key, .at = at});
     if (wins(key, *held_key)) {
         *held_key = key;
         mark_changed(&box->row);
@@ -277,9 +274,8 @@ static void fold_status(struct fold *fold, struct box_state *box,
                         const struct status_report *report, size_t change, struct slice fact_key) {
     struct slice key = make_status_key(fold, report, false, change);
     struct slice *held_key = &box->registers.keys[REGISTER_STATUS];
-    show_claim(fold,
-               &(struct fold_claim){
-                   .fact = FACT_STATUS, .box_id = box->box_id, .key = key, .report = report});
+    show_claim(fold, &(struct fold_claim){
+                         .fact = FACT_STATUS, .box_id = box->box_id, .key = key, .report = report});
     if (wins(key, *held_key)) {
         *held_key = key;
         mark_changed(&box->row);
@@ -354,7 +350,8 @@ static struct event_state *event_of(struct fold *fold, const struct uuid *key,
 static void set_event_status(struct fold *fold, struct event_state *event,
                              const struct tracking_event *said, struct slice key) {
     fold->order->changed = fold->order->changed || event->occurred_at != said->occurred_at ||
-                           event->status != said->status || !slice_eq(event->detail, said->detail) ||
+                           event->status != said->status ||
+                           !slice_eq(event->detail, said->detail) ||
                            !slice_eq(event->provider_status, said->provider_status);
     event->registers.keys[REGISTER_EVENT] = key;
     event->delivery = *fold->base.delivery;
@@ -520,8 +517,9 @@ bool fold_loses_span(struct order_state *order) {
         const struct event_state *event = order->events.items[i];
         bool moved = event->row == ROW_CHANGED && event->occurred_at != event->stored_occurred_at;
         order->span_is_lost =
-            order->span_is_lost || (moved && (event->stored_occurred_at == order->stored.first_event_at ||
-                                              event->stored_occurred_at == order->stored.last_event_at));
+            order->span_is_lost ||
+            (moved && (event->stored_occurred_at == order->stored.first_event_at ||
+                       event->stored_occurred_at == order->stored.last_event_at));
     }
     return order->span_is_lost;
 }

@@ -106,9 +106,9 @@ struct manifest_state {
 /* The boxes of one status, taken together. */
 struct box_summary {
     int64_t count;
-    int64_t status_at;    /* the latest */
-    int64_t shipped_at;   /* the earliest */
-    int64_t delivered_at; /* the latest */
+    int64_t status_at;     /* the latest */
+    int64_t shipped_at;    /* the earliest */
+    int64_t delivered_at;  /* the latest */
     int64_t last_moved_at; /* the latest time of an open status of rank in_transit or more */
     bool moved_after_delivered;
     bool moved_after_end; /* of a failed or cancelled box: later than its status_at */

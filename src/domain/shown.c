@@ -158,8 +158,7 @@ static bool show_box(struct box_state *box, const struct sorted_list *list, stru
         *failed = true;
         return false;
     }
-    bool differs =
-        !is_same_status(&shown, &box->shown) || !slice_eq(url, box->shown_url);
+    bool differs = !is_same_status(&shown, &box->shown) || !slice_eq(url, box->shown_url);
     box->shown = shown;
     box->shown_url = url;
     box->reported = box->removed ? reported : nothing;
@@ -175,10 +174,10 @@ static bool show_box(struct box_state *box, const struct sorted_list *list, stru
 struct totals {
     struct box_summary by_status[STATUS_COUNT];
     int64_t count;
-    bool any, counts;              /* any box; any that is neither cancelled nor unknown */
-    enum status top;               /* of all */
-    enum status lowest, highest;   /* of those that count */
-    int64_t all_at, counting_at;   /* the latest status_at of all, and of those that count */
+    bool any, counts;            /* any box; any that is neither cancelled nor unknown */
+    enum status top;             /* of all */
+    enum status lowest, highest; /* of those that count */
+    int64_t all_at, counting_at; /* the latest status_at of all, and of those that count */
     int64_t shipped_at, delivered_at;
     int64_t last_moved_at;
     bool moved_after_delivered;
@@ -204,9 +203,8 @@ static void add_box(struct box_summary *summary, const struct box_state *box) {
         summary->moved_after_delivered ||
         (box->delivered_at != TIMESTAMP_NONE && box->last_open_at > box->delivered_at);
     extend_last(&summary->last_moved_at, box->last_moved_at);
-    summary->moved_after_end =
-        summary->moved_after_end ||
-        (box->shown.at != TIMESTAMP_NONE && box->last_moved_at > box->shown.at);
+    summary->moved_after_end = summary->moved_after_end || (box->shown.at != TIMESTAMP_NONE &&
+                                                            box->last_moved_at > box->shown.at);
 }
 
 static void add_status(struct totals *totals, enum status status) {
@@ -218,8 +216,7 @@ static void add_status(struct totals *totals, enum status status) {
     extend_first(&totals->shipped_at, summary->shipped_at);
     extend_last(&totals->delivered_at, summary->delivered_at);
     extend_last(&totals->last_moved_at, summary->last_moved_at);
-    totals->moved_after_delivered =
-        totals->moved_after_delivered || summary->moved_after_delivered;
+    totals->moved_after_delivered = totals->moved_after_delivered || summary->moved_after_delivered;
     if (status != STATUS_UNKNOWN && status != STATUS_CANCELLED) {
         totals->lowest = totals->counts ? totals->lowest : status;
         totals->highest = status;
@@ -307,13 +304,13 @@ static void decide_status(const struct order_state *order, const struct totals *
         shown->status_at = totals->all_at;
         break;
     case 4:
-        shown->status = order->own_status == STATUS_PENDING ? STATUS_PARTIALLY_DELIVERED
-                                                            : STATUS_DELIVERED;
+        shown->status =
+            order->own_status == STATUS_PENDING ? STATUS_PARTIALLY_DELIVERED : STATUS_DELIVERED;
         shown->status_at = totals->counting_at;
         break;
     case 5:
-        shown->status = is_done_by_sender(order, totals) ? STATUS_DELIVERED
-                                                         : STATUS_PARTIALLY_DELIVERED;
+        shown->status =
+            is_done_by_sender(order, totals) ? STATUS_DELIVERED : STATUS_PARTIALLY_DELIVERED;
         shown->status_at = totals->by_status[STATUS_DELIVERED].status_at;
         break;
     case 6:
@@ -378,11 +375,10 @@ static void find_span(const struct order_state *order, struct shown_order *shown
 }
 
 static bool is_same_order(const struct shown_order *a, const struct shown_order *b) {
-    return a->status == b->status && a->status_at == b->status_at &&
-           a->attention == b->attention && a->boxes_total == b->boxes_total &&
-           a->boxes_delivered == b->boxes_delivered && a->shipped_at == b->shipped_at &&
-           a->delivered_at == b->delivered_at && a->first_event_at == b->first_event_at &&
-           a->last_event_at == b->last_event_at;
+    return a->status == b->status && a->status_at == b->status_at && a->attention == b->attention &&
+           a->boxes_total == b->boxes_total && a->boxes_delivered == b->boxes_delivered &&
+           a->shipped_at == b->shipped_at && a->delivered_at == b->delivered_at &&
+           a->first_event_at == b->first_event_at && a->last_event_at == b->last_event_at;
 }
 
 bool shown_order(struct order_state *order, struct arena *arena, bool *failed) {
@@ -403,8 +399,7 @@ bool shown_order(struct order_state *order, struct arena *arena, bool *failed) {
     shown->boxes_total = totals.count;
     shown->boxes_delivered = totals.by_status[STATUS_DELIVERED].count;
     shown->shipped_at = totals.shipped_at;
-    shown->delivered_at =
-        shown->status == STATUS_DELIVERED ? totals.delivered_at : TIMESTAMP_NONE;
+    shown->delivered_at = shown->status == STATUS_DELIVERED ? totals.delivered_at : TIMESTAMP_NONE;
     find_span(order, shown);
     return changed || !is_same_order(shown, &order->stored);
 }

@@ -7,20 +7,20 @@
 
 /* How a member is written as a column; the types of members in brackets. */
 enum column_kind {
-    COLUMN_UUID,      /* (struct uuid) all zero: null */
-    COLUMN_TEXT,      /* (struct slice) empty: null; also json and varchar */
-    COLUMN_BYTES,     /* (struct slice) */
-    COLUMN_TIME,      /* (int64_t) */
-    COLUMN_DATE,      /* (int64_t) VALUE_NONE: null */
-    COLUMN_NUMBER,    /* (int64_t) smallint, integer or bigint as the column is */
-    COLUMN_COUNT,     /* (int64_t) negative: null */
-    COLUMN_FLAG,      /* (int64_t) 0 or 1, VALUE_NONE: null */
-    COLUMN_BOOL,      /* (bool) */
-    COLUMN_STATUS,    /* (enum status) STATUS_COUNT: null */
-    COLUMN_WORDS,     /* (struct slice) words joined by '|', as an array; empty: null */
-    COLUMN_LIST,      /* (struct order_state) its list of boxes; null without its register */
-    COLUMN_ATTENTION, /* (unsigned) no bit: null */
-    COLUMN_REGISTERS, /* (struct registers) */
+    COLUMN_UUID,            /* (struct uuid) all zero: null */
+    COLUMN_TEXT,            /* (struct slice) empty: null; also json and varchar */
+    COLUMN_BYTES,           /* (struct slice) */
+    COLUMN_TIME,            /* (int64_t) */
+    COLUMN_DATE,            /* (int64_t) VALUE_NONE: null */
+    COLUMN_NUMBER,          /* (int64_t) smallint, integer or bigint as the column is */
+    COLUMN_COUNT,           /* (int64_t) negative: null */
+    COLUMN_FLAG,            /* (int64_t) 0 or 1, VALUE_NONE: null */
+    COLUMN_BOOL,            /* (bool) */
+    COLUMN_STATUS,          /* (enum status) STATUS_COUNT: null */
+    COLUMN_WORDS,           /* (struct slice) words joined by '|', as an array; empty: null */
+    COLUMN_LIST,            /* (struct order_state) its list of boxes; null without its register */
+    COLUMN_ATTENTION,       /* (unsigned) no bit: null */
+    COLUMN_REGISTERS,       /* (struct registers) */
     COLUMN_EVENT_REGISTERS, /* (struct event_state) */
 };
 
@@ -156,18 +156,19 @@ static const struct column FEED_COLUMNS[] = {
 
 /* The facts, each in the column of its name. */
 #define FACT_COLUMN_TEXT(struct_, fact_, name_)                                                    \
-    {.name = SLICE(name_),                                                                         \
-     .kind = COLUMN_TEXT,                                                                          \
-     .offset = offsetof(struct struct_, values) + (fact_) * sizeof(struct fact_value) +            \
-               offsetof(struct fact_value, text),                                                  \
-     .digests = offsetof(struct struct_, digests),                                                 \
-     .bit = UINT32_C(1) << (fact_)}
+    {                                                                                              \
+        .name = SLICE(name_), .kind = COLUMN_TEXT,                                                 \
+        .offset = offsetof(struct struct_, values) + (fact_) * sizeof(struct fact_value) +         \
+                  offsetof(struct fact_value, text),                                               \
+        .digests = offsetof(struct struct_, digests), .bit = UINT32_C(1) << (fact_)                \
+    }
 #define FACT_COLUMN_JSON FACT_COLUMN_TEXT
 #define FACT_COLUMN_NUMBER(struct_, fact_, name_, kind_)                                           \
-    {.name = SLICE(name_),                                                                         \
-     .kind = (kind_),                                                                              \
-     .offset = offsetof(struct struct_, values) + (fact_) * sizeof(struct fact_value) +            \
-               offsetof(struct fact_value, number)}
+    {                                                                                              \
+        .name = SLICE(name_), .kind = (kind_),                                                     \
+        .offset = offsetof(struct struct_, values) + (fact_) * sizeof(struct fact_value) +         \
+                  offsetof(struct fact_value, number)                                              \
+    }
 #define FACT_COLUMN_TIME(struct_, fact_, name_)                                                    \
     FACT_COLUMN_NUMBER(struct_, fact_, name_, COLUMN_TIME)
 #define FACT_COLUMN_DATE(struct_, fact_, name_)                                                    \
