@@ -22,8 +22,10 @@ BEGIN
                 SELECT row_to_json(a) FROM json_to_record(o.destination) AS a (
                     name text, company text, phone text, email text, street text, details text, city text, zip text, province text, country text))
             END AS destination,
+            CASE WHEN o.moved_to IS NOT NULL THEN json_build_object('source', o.source, 'id', o.moved_to) END AS moved_to,
+            waybill_data.instant(o.first_seen_at) AS first_seen_at,
             array_to_json(ARRAY(SELECT row_to_json(x) FROM (SELECT
-                b.box_id AS id, b.tracking_number, b.carrier, b.tracking_url,
+                b.box_id AS id, b.tracking_number, b.carrier, b.carrier_name, b.tracking_url,
                 b.status::text AS status, b.status_detail, b.provider_status, waybill_data.instant(b.status_at) AS status_at, b.location,
                 b.was_delayed, b.had_failed_attempt,
                 waybill_data.instant(b.shipped_at) AS shipped_at, waybill_data.instant(b.delivered_at) AS delivered_at,

@@ -3,7 +3,7 @@
 CREATE OR REPLACE FUNCTION waybill_data.replace_order(
     the_order uuid, expected_writes integer, new_orders waybill_data.orders[], orders waybill_data.orders[], new_boxes waybill_data.boxes[],
     boxes waybill_data.boxes[], new_events waybill_data.tracking_events[], events waybill_data.tracking_events[], documents waybill_data.documents[],
-    order_changes waybill_data.order_changes[], new_manifests waybill_data.manifests[], manifests waybill_data.manifests[], feed waybill_data.feed[])
+    order_changes waybill_data.order_changes[], new_manifests waybill_data.manifests[], manifests waybill_data.manifests[], feed waybill_data.feed[], moved uuid[])
 RETURNS text LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
@@ -23,7 +23,7 @@ BEGIN
     DELETE FROM waybill_data.documents WHERE order_key = the_order;
     DELETE FROM waybill_data.order_changes WHERE order_key = the_order;
     DELETE FROM waybill_data.orders WHERE order_key = the_order;
-    PERFORM waybill_data.write_states(new_orders, orders, new_boxes, boxes, new_events, events, documents, order_changes, new_manifests, manifests, feed);
+    PERFORM waybill_data.write_states(new_orders, orders, new_boxes, boxes, new_events, events, documents, order_changes, new_manifests, manifests, feed, moved);
     IF before IS NOT DISTINCT FROM waybill_data.comparable_document(the_order) THEN
         RETURN 'unchanged';
     END IF;

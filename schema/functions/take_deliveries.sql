@@ -3,7 +3,8 @@
 -- (applied, ignored, quarantined, duplicate, or refused where the source's quarantine is full), a position of the feed for each order, and the time.
 CREATE OR REPLACE FUNCTION waybill_data.take_deliveries(
     deliveries waybill_data.deliveries[], bodies waybill_data.bodies[], times bigint[], quarantine_max bigint[], whole uuid[],
-    box_orders uuid[], box_keys uuid[], event_orders uuid[], event_keys uuid[], document_orders uuid[], document_keys uuid[], manifest_keys uuid[])
+    box_orders uuid[], box_keys uuid[], event_orders uuid[], event_keys uuid[], document_orders uuid[], document_keys uuid[], manifest_keys uuid[],
+    moving uuid[], moved_orders uuid[])
 RETURNS TABLE (outcomes text[], positions bigint[], stamped_at timestamptz, state waybill_data.state_row) LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 -- One plan for all batches, made for index look-ups: planning anew costs more than running, and a plan made while the tables were empty must not scan them
@@ -33,6 +34,10 @@ BEGIN
         RETURNING delivery_id, order_key)
     SELECT COALESCE(array_agg(i.delivery_id), '{}'), COALESCE(array_agg(DISTINCT i.order_key) FILTER (WHERE i.order_key IS NOT NULL), '{}')
     INTO fresh, touched FROM inserted i;
+    IF cardinality(moving) > 0 THEN
+        touched := ARRAY(SELECT unnest(touched) UNION SELECT m.order_key FROM unnest(moving, moved_orders) AS m (delivery_id, order_key)
+                         WHERE m.delivery_id = ANY (fresh));
+    END IF;
     INSERT INTO waybill_data.bodies SELECT b.* FROM unnest(bodies) b WHERE b.delivery_id = ANY (fresh);
 
     SELECT array_agg(CASE WHEN d.delivery_id = ANY (refused) THEN 'refused' WHEN d.delivery_id = ANY (fresh) THEN d.outcome ELSE 'duplicate' END

@@ -2,7 +2,7 @@
 -- identity and the outcome that it would have now. Refused: it is gone, purged or applied already. For the owner.
 CREATE OR REPLACE FUNCTION waybill_data.take_replayed(
     the_delivery uuid, deliveries waybill_data.deliveries[], whole uuid[], box_orders uuid[], box_keys uuid[], event_orders uuid[], event_keys uuid[],
-    document_orders uuid[], document_keys uuid[], manifest_keys uuid[])
+    document_orders uuid[], document_keys uuid[], manifest_keys uuid[], moving uuid[], moved_orders uuid[])
 RETURNS TABLE (outcomes text[], positions bigint[], stamped_at timestamptz, state waybill_data.state_row) LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
@@ -41,13 +41,13 @@ BEGIN
         UPDATE waybill_data.quarantine_usage u SET bytes = u.bytes - stored.body_bytes WHERE u.source = stored.source AND stored.outcome = 'quarantined';
     END IF;
 
-    positions := ARRAY[nextval('waybill_data.feed_position')];
+    positions := ARRAY[nextval('waybill_data.feed_position'), nextval('waybill_data.feed_position')];
     stamped_at := clock_timestamp();
     RETURN NEXT;
     IF outcomes[1] = 'applied' THEN
         RETURN QUERY
             SELECT NULL::text[], NULL::bigint[], NULL::timestamptz, s
-            FROM waybill_data.read_states(ARRAY[now_read.order_key], whole, box_orders, box_keys, event_orders, event_keys, document_orders, document_keys,
+            FROM waybill_data.read_states(now_read.order_key || moved_orders, whole, box_orders, box_keys, event_orders, event_keys, document_orders, document_keys,
                                           manifest_keys) s;
     END IF;
 END

@@ -50,7 +50,7 @@ BEGIN
             SELECT o.order_key, o.version
             FROM unnest(positions, keys) WITH ORDINALITY f (position, order_key, number)
             JOIN waybill_data.orders o ON o.order_key = f.order_key AND o.version = f.position
-            WHERE the_status IS NULL OR o.status = the_status::waybill_data.status
+            WHERE (the_status IS NULL OR o.status = the_status::waybill_data.status) AND (NOT newest_first OR o.moved_to IS NULL)
             ORDER BY f.number LIMIT wanted;
         GET DIAGNOSTICS found = ROW_COUNT;
         wanted := wanted - found;

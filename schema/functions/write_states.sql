@@ -20,7 +20,7 @@ BEGIN
 CREATE OR REPLACE FUNCTION waybill_data.write_states(
     new_orders waybill_data.orders[], orders waybill_data.orders[], new_boxes waybill_data.boxes[], boxes waybill_data.boxes[],
     new_events waybill_data.tracking_events[], events waybill_data.tracking_events[], documents waybill_data.documents[],
-    order_changes waybill_data.order_changes[], new_manifests waybill_data.manifests[], manifests waybill_data.manifests[], feed waybill_data.feed[])
+    order_changes waybill_data.order_changes[], new_manifests waybill_data.manifests[], manifests waybill_data.manifests[], feed waybill_data.feed[], moved uuid[])
 RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_generic_plan
@@ -32,6 +32,12 @@ SET jit = off
 AS $$
 #variable_conflict use_column
 BEGIN
+    IF cardinality(moved) > 0 THEN
+        DELETE FROM waybill_data.boxes t WHERE t.order_key = ANY (moved);
+        DELETE FROM waybill_data.tracking_events t WHERE t.order_key = ANY (moved);
+        DELETE FROM waybill_data.documents t WHERE t.order_key = ANY (moved);
+        DELETE FROM waybill_data.order_changes t WHERE t.order_key = ANY (moved);
+    END IF;
     IF new_orders IS NOT NULL THEN
         INSERT INTO waybill_data.orders SELECT r.* FROM unnest(new_orders) r;
     END IF;
@@ -70,5 +76,5 @@ $$
 $function$, sets ->> 'orders', sets ->> 'boxes', sets ->> 'tracking_events', sets ->> 'manifests');
 END
 $make$;
-COMMENT ON FUNCTION waybill_data.write_states IS 'Writes the rows of a batch as the program computed them.';
+COMMENT ON FUNCTION waybill_data.write_states IS 'Writes the rows of a batch as the program computed them; orders that moved lose those of their boxes.';
 GRANT EXECUTE ON FUNCTION waybill_data.write_states TO waybill_ingest;

@@ -73,6 +73,7 @@ CREATE TABLE waybill_data.orders (
     order_key uuid PRIMARY KEY,
     version bigint NOT NULL,
     updated_at timestamptz NOT NULL,
+    first_seen_at timestamptz NOT NULL,
     status_at timestamptz,
     first_event_at timestamptz,
     last_event_at timestamptz,
@@ -98,6 +99,8 @@ CREATE TABLE waybill_data.orders (
     external_reference varchar(255) COLLATE "C",
     courier_id text COLLATE "C",
     destination json,
+    -- The id of the order, of the same source, that took its place; such an order has no boxes.
+    moved_to text COLLATE "C",
     box_list text[] COLLATE "C",
     registers bytea NOT NULL
 ) WITH (fillfactor = 85);
@@ -133,6 +136,7 @@ CREATE TABLE waybill_data.boxes (
     location text COLLATE "C",
     tracking_number varchar(255) COLLATE "C",
     carrier text COLLATE "C",
+    carrier_name text COLLATE "C",
     -- The sender's link, else the one that its template makes.
     tracking_url text COLLATE "C",
     tracking_url_template text COLLATE "C",

@@ -3,10 +3,11 @@ SELECT b.order_key, b.box_key, o.source::varchar(32) AS source, o.live, o.order_
        b.tracking_number, b.carrier::varchar(255) AS carrier, b.tracking_url, b.status::varchar(32) AS status,
        b.status_detail::varchar(255) AS status_detail, b.provider_status::varchar(255) AS provider_status, b.status_at,
        b.location::varchar(255) AS location, b.was_delayed, b.had_failed_attempt, b.shipped_at, b.delivered_at, b.estimated_delivery_date,
-       b.estimated_delivery_at, b.next_attempt_at, o.updated_at
+       b.estimated_delivery_at, b.next_attempt_at, o.updated_at, b.carrier_name::varchar(255) AS carrier_name
 FROM waybill_data.boxes b JOIN waybill_data.orders o ON o.order_key = b.order_key;
 GRANT SELECT ON waybill.boxes TO waybill_report, waybill_audit;
 
+COMMENT ON COLUMN waybill.boxes.carrier_name IS 'What the sender calls the carrier, cut at 255 characters.';
 COMMENT ON VIEW waybill.boxes IS 'One row a box (parcel), at its latest state.';
 COMMENT ON COLUMN waybill.boxes.order_key IS 'Identity of the order: derived from source, live and order_id, the same in every installation.';
 COMMENT ON COLUMN waybill.boxes.box_key IS 'Identity of the box: derived from order_key and box_id.';

@@ -7,10 +7,12 @@ SELECT o.order_key, o.source::varchar(32) AS source, o.provider::varchar(32) AS 
        o.own_status_detail::varchar(255) AS provider_status_detail, o.status_at, o.boxes_total, o.boxes_delivered, o.send_date,
        o.courier_id::varchar(255) AS courier_id, o.shipped_at, o.delivered_at, (o.destination ->> 'country')::varchar(255) AS destination_country,
        (o.destination ->> 'zip')::varchar(255) AS destination_zip, (o.destination ->> 'city')::varchar(255) AS destination_city, o.first_event_at,
-       o.last_event_at, o.updated_at, o.version
-FROM waybill_data.orders o;
+       o.last_event_at, o.updated_at, o.version, o.first_seen_at
+FROM waybill_data.orders o
+WHERE o.moved_to IS NULL;
 GRANT SELECT ON waybill.orders TO waybill_report, waybill_audit;
 
+COMMENT ON COLUMN waybill.orders.first_seen_at IS 'When the first webhook of the order was received.';
 COMMENT ON VIEW waybill.orders IS 'One row an order, at its latest state.';
 COMMENT ON COLUMN waybill.orders.order_key IS 'Identity of the order: derived from source, live and order_id, the same in every installation.';
 COMMENT ON COLUMN waybill.orders.source IS 'The account of a sender: the segment of the webhook URL.';

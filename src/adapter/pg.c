@@ -376,8 +376,12 @@ void pg_rows_end(struct pg_rows *rows) {
     close_param(params, index);
 }
 
+void pg_params_fail(struct pg_params *params) {
+    params->overflow = true;
+}
+
 void pg_rows_fail(struct pg_rows *rows) {
-    rows->params->overflow = true;
+    pg_params_fail(rows->params);
 }
 
 static void column(struct pg_rows *rows, uint32_t type, size_t len) {

@@ -89,6 +89,7 @@ void pg_row_end(struct pg_rows *rows);
 void pg_rows_end(struct pg_rows *rows);
 /* What is to be written cannot be made: the statement fails for lack of memory. */
 void pg_rows_fail(struct pg_rows *rows);
+void pg_params_fail(struct pg_params *params);
 void pg_col_text(struct pg_rows *rows, struct slice text);
 /* The same of a type whose binary form is its text: json, varchar, an enum; TYPE is its oid. */
 void pg_col_text_as(struct pg_rows *rows, uint32_t type, struct slice text);

@@ -121,6 +121,9 @@ struct changes {
     int64_t version_at; /* orders the facts of one order; a pure function of the body */
     int64_t number;     /* the sender's own number of the webhook (Shipup's id); 0: it has none */
     struct slice order_id; /* empty: a manifest, which belongs to no order */
+    /* The id of the provisional order in whose place ORDER_ID stands, of the same source: parcels
+     * that came before their order was named. Empty: there is none. */
+    struct slice moved_from;
     /* The source whose order it is, and where the document names it; empty: the one that the
      * webhook came to. Whether that may be is the configuration's business. */
     struct slice order_source;

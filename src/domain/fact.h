@@ -21,11 +21,13 @@
     F(EXTERNAL_REFERENCE, external_reference, TEXT, PUBLIC, 2, "The shop's own reference.")        \
     F(SEND_DATE, send_date, TIME, PUBLIC, 3, "When the order is to be sent.")                      \
     F(COURIER_ID, courier_id, TEXT, PUBLIC, 4, "The sender's id of the courier.")                  \
-    F(DESTINATION, destination, JSON, PERSONAL, 5, "Name and address of the recipient.")
+    F(DESTINATION, destination, JSON, PERSONAL, 5, "Name and address of the recipient.")           \
+    F(MOVED_TO, moved_to, TEXT, PUBLIC, 7, "The id of the order that took this one's place.")
 
 #define BOX_FACTS(F)                                                                               \
     F(TRACKING_NUMBER, tracking_number, TEXT, PUBLIC, 3, "The carrier's number.")                  \
-    F(CARRIER, carrier, TEXT, PUBLIC, 4, "The carrier, as the sender names it.")                   \
+    F(CARRIER, carrier, TEXT, PUBLIC, 4, "The sender's code of the carrier, in lower case.")       \
+    F(CARRIER_NAME, carrier_name, TEXT, PUBLIC, 16, "What the sender calls the carrier.")          \
     F(TRACKING_URL, tracking_url, TEXT, PUBLIC, 5, "The sender's link to the tracking page.")      \
     F(TRACKING_URL_TEMPLATE, tracking_url_template, TEXT, PUBLIC, 6,                               \
       "The source's template, which makes the link where the sender gives none.")                  \

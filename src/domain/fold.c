@@ -155,20 +155,23 @@ static void fold_box_list(struct fold *fold, const struct order_change *change, 
     }
 }
 
-static void fold_order_change(struct fold *fold) {
+static void fold_values_of_order(struct fold *fold, const struct order_change *change) {
     struct order_state *order = fold->order;
-    const struct order_change *change = &fold->changes->order;
     const struct holder holder = {.row = &order->row,
                                   .values = order->values,
                                   .registers = &order->registers,
                                   .digests = &order->digests};
-    struct slice key = make_fact_key(fold, 0);
+    fold_values(fold, &holder, SUBJECT_ORDER, change, make_fact_key(fold, 0));
+}
+
+static void fold_order_change(struct fold *fold) {
+    const struct order_change *change = &fold->changes->order;
     if (change->has_status) {
         fold_own_status(fold, &change->status);
     }
-    fold_values(fold, &holder, SUBJECT_ORDER, change, key);
+    fold_values_of_order(fold, change);
     if (change->has_box_list) {
-        fold_box_list(fold, change, key);
+        fold_box_list(fold, change, make_fact_key(fold, 0));
     }
 }
 
@@ -493,6 +496,19 @@ bool fold_order(struct order_state *order, const struct fold_input *input,
         fold_document(&fold, &changes->documents[i], &input->document_keys[i],
                       &input->document_box_keys[i], i);
     }
+    strbuf_free(&fold.scratch);
+    return !fold.failed;
+}
+
+bool fold_move(struct order_state *order, const struct changes *changes,
+               const struct uuid *delivery, struct arena *arena) {
+    struct changes moved;
+    struct fold fold;
+    changes_init(&moved);
+    moved.order.moved_to = changes->order_id;
+    fold_begin(&fold, changes, delivery, arena);
+    fold.order = order;
+    fold_values_of_order(&fold, &moved.order);
     strbuf_free(&fold.scratch);
     return !fold.failed;
 }

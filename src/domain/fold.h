@@ -48,6 +48,9 @@ struct fold_watch {
  * WATCH may be NULL. False without memory, or when WATCH says so. */
 MUST_CHECK bool fold_order(struct order_state *order, const struct fold_input *input,
                            const struct fold_watch *watch, struct arena *arena);
+/* What CHANGES say of the provisional ORDER: that it moved to theirs. */
+MUST_CHECK bool fold_move(struct order_state *order, const struct changes *changes,
+                          const struct uuid *delivery, struct arena *arena);
 /* The same for a manifest, which belongs to no order. */
 MUST_CHECK bool fold_manifest(struct manifest_state *manifest, const struct changes *changes,
                               const struct uuid *delivery, struct arena *arena);

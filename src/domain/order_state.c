@@ -23,9 +23,14 @@ static void init_shown(struct shown_order *shown) {
                                   .last_event_at = TIMESTAMP_NONE};
 }
 
+bool has_moved(const struct order_state *order) {
+    return order->values[FACT_MOVED_TO].text.len > 0;
+}
+
 void order_state_init(struct order_state *order) {
     *order = (struct order_state){.own_status = STATUS_COUNT,
                                   .own_status_at = TIMESTAMP_NONE,
+                                  .first_seen_at = TIMESTAMP_NONE,
                                   .others_first = TIMESTAMP_NONE,
                                   .others_last = TIMESTAMP_NONE};
     init_values(order->values, SUBJECT_ORDER);

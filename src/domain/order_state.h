@@ -131,6 +131,7 @@ struct order_state {
     struct slice source, provider, order_id;
     bool live;
     int64_t version, updated_at;
+    int64_t first_seen_at; /* when the first webhook of it was received */
     int64_t writes;
     enum status own_status; /* STATUS_COUNT: the sender reports none */
     struct slice own_provider_status, own_status_detail;
@@ -162,6 +163,9 @@ struct order_state {
 #define REGISTER_STATUS 0
 #define REGISTER_DELIVERED_AT 1
 #define REGISTER_SHIPPED_AT 2
+
+/* Whether another order took the place of ORDER, which then keeps no boxes. */
+bool has_moved(const struct order_state *order);
 
 /* States that say nothing. */
 void order_state_init(struct order_state *order);

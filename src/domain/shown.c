@@ -381,11 +381,31 @@ static bool is_same_order(const struct shown_order *a, const struct shown_order 
            a->first_event_at == b->first_event_at && a->last_event_at == b->last_event_at;
 }
 
+/* Its boxes and their history are those of the order that took its place: the rows go. */
+static void drop_boxes(struct order_state *order) {
+    order->boxes = (struct uuid_map){.count = 0};
+    order->events = (struct uuid_map){.count = 0};
+    order->documents = (struct uuid_map){.count = 0};
+    order->order_changes = NULL;
+    for (size_t i = 0; i < STATUS_COUNT; i++) {
+        order->others[i] = (struct box_summary){.status_at = TIMESTAMP_NONE,
+                                                .shipped_at = TIMESTAMP_NONE,
+                                                .delivered_at = TIMESTAMP_NONE,
+                                                .last_moved_at = TIMESTAMP_NONE};
+    }
+    order->span_is_lost = true;
+    order->others_first = TIMESTAMP_NONE;
+    order->others_last = TIMESTAMP_NONE;
+}
+
 bool shown_order(struct order_state *order, struct arena *arena, bool *failed) {
     struct sorted_list list;
     struct totals totals;
     struct shown_order *shown = &order->shown;
     bool changed = order->changed || order->row == ROW_NEW;
+    if (has_moved(order)) {
+        drop_boxes(order);
+    }
     if (!sort_list(order, arena, &list)) {
         *failed = true;
         return false;

@@ -133,6 +133,11 @@ bool delivery_identify(struct delivery *delivery, struct arena *arena) {
     if (!delivery->has_order) {
         return true;
     }
+    delivery->moves_order = changes->moved_from.len > 0;
+    if (delivery->moves_order && !order_key(delivery->order_source, changes->live,
+                                            changes->moved_from, &delivery->moved_order)) {
+        return false;
+    }
     return order_key(delivery->order_source, changes->live, changes->order_id, &delivery->order) &&
            identify_boxes(delivery, arena) && identify_events(delivery, arena) &&
            identify_documents(delivery, arena);
@@ -141,6 +146,7 @@ bool delivery_identify(struct delivery *delivery, struct arena *arena) {
 bool delivery_quarantine(struct delivery *delivery, struct slice detail) {
     delivery->reading = READING_QUARANTINED;
     delivery->has_order = false;
+    delivery->moves_order = false;
     delivery->changes.has_manifest = false;
     delivery->changes.detail = detail;
     return quarantined_delivery_id(delivery->source, delivery->body, &delivery->id);

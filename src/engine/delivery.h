@@ -48,6 +48,8 @@ struct delivery {
     struct uuid id;
     bool has_order;
     struct uuid order;
+    bool moves_order; /* changes.moved_from: the provisional order */
+    struct uuid moved_order;
     struct uuid *box_keys;                          /* of changes.boxes */
     struct uuid *event_keys, *event_box_keys;       /* of changes.events */
     struct uuid *document_keys, *document_box_keys; /* of changes.documents */

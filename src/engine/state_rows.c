@@ -58,6 +58,7 @@ static const struct column ORDER_COLUMNS[] = {
     COLUMN("order_key", COLUMN_UUID, order_state, key),
     COLUMN("version", COLUMN_NUMBER, order_state, version),
     COLUMN("updated_at", COLUMN_TIME, order_state, updated_at),
+    COLUMN("first_seen_at", COLUMN_TIME, order_state, first_seen_at),
     COLUMN("writes", COLUMN_NUMBER, order_state, writes),
     COLUMN("live", COLUMN_BOOL, order_state, live),
     COLUMN("source", COLUMN_TEXT, order_state, source),

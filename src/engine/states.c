@@ -1,15 +1,17 @@
 #include "engine/states.h"
 
+#include "base/limits.h"
 #include "domain/shown.h"
 
 #include <string.h>
 
 /* ---- the orders of a batch ---- */
 
-/* The order that DELIVERY speaks of, made as a new one when it is not there yet. NULL without
+/* The order KEY that DELIVERY speaks of, made as a new one when it is not there yet. NULL without
  * memory. */
-static struct order_state *order_of(struct states *states, const struct delivery *delivery) {
-    struct order_state *order = uuid_map_find(&states->orders, &delivery->order);
+static struct order_state *order_of(struct states *states, const struct delivery *delivery,
+                                    const struct uuid *key, struct slice order_id) {
+    struct order_state *order = uuid_map_find(&states->orders, key);
     if (order != NULL) {
         return order;
     }
@@ -18,10 +20,10 @@ static struct order_state *order_of(struct states *states, const struct delivery
         return NULL;
     }
     order_state_init(order);
-    order->key = delivery->order;
+    order->key = *key;
     order->source = delivery->order_source;
     order->provider = delivery->order_provider;
-    order->order_id = delivery->changes.order_id;
+    order->order_id = order_id;
     order->live = delivery->changes.live;
     return uuid_map_add(&states->orders, order, states->arena) ? order : NULL;
 }
@@ -223,6 +225,15 @@ bool fold_delivery(struct order_state *order, const struct delivery *delivery,
     return fold_order(order, &input, watch, arena);
 }
 
+/* One that comes through the spool may have been received before the first that was stored. */
+static void see_order(struct order_state *order, const struct delivery *delivery) {
+    if (order->first_seen_at == TIMESTAMP_NONE || delivery->received_at < order->first_seen_at) {
+        order->first_seen_at = delivery->received_at;
+        order->row = order->row == ROW_STORED ? ROW_CHANGED : order->row;
+        order->changed = true;
+    }
+}
+
 static bool fold_into_manifest(struct states *states, const struct delivery *delivery) {
     struct manifest_state *manifest = uuid_map_find(&states->manifests, &delivery->manifest);
     if (manifest == NULL) {
@@ -245,8 +256,20 @@ bool states_fold(struct states *states, const struct delivery *delivery, struct 
         ok = fold_into_manifest(states, delivery);
     }
     if (ok && delivery->has_order) {
-        struct order_state *order = order_of(states, delivery);
+        struct order_state *order =
+            order_of(states, delivery, &delivery->order, delivery->changes.order_id);
         ok = order != NULL && fold_delivery(order, delivery, NULL, states->arena);
+        if (ok) {
+            see_order(order, delivery);
+        }
+    }
+    if (ok && delivery->moves_order) {
+        struct order_state *order =
+            order_of(states, delivery, &delivery->moved_order, delivery->changes.moved_from);
+        ok = order != NULL && fold_move(order, &delivery->changes, &delivery->id, states->arena);
+        if (ok) {
+            see_order(order, delivery);
+        }
     }
     return ok || err_set(err, ERR_MEMORY, "out of memory");
 }
@@ -386,6 +409,22 @@ static void add_feed(const struct states *states, struct pg_params *params) {
     pg_rows_end(&out);
 }
 
+/* The orders that others took the place of: what is stored of their boxes goes. */
+static void add_moved(const struct states *states, struct pg_params *params) {
+    struct strbuf keys = STRBUF_INIT(LIMIT_STATES);
+    for (size_t i = 0; i < states->orders.count; i++) {
+        const struct order_state *order = states->orders.items[i];
+        if (has_moved(order) && order->stored.boxes_total > 0) {
+            strbuf_add(&keys, order->key.bytes, sizeof(order->key.bytes));
+        }
+    }
+    pg_add_uuid_array(params, (const uint8_t *)keys.data, keys.len / sizeof(struct uuid));
+    if (strbuf_failed(&keys)) {
+        pg_params_fail(params);
+    }
+    strbuf_free(&keys);
+}
+
 void states_add_rows(const struct states *states, struct pg_params *params) {
     add_rows(states, params, ROWS_ORDERS, PART_ORDERS, ROW_NEW);
     add_rows(states, params, ROWS_ORDERS, PART_ORDERS, ROW_CHANGED);
@@ -398,4 +437,5 @@ void states_add_rows(const struct states *states, struct pg_params *params) {
     add_manifests(states, params, ROW_NEW);
     add_manifests(states, params, ROW_CHANGED);
     add_feed(states, params);
+    add_moved(states, params);
 }

@@ -144,7 +144,7 @@ enum store_result store_run(struct store *store,
 const char STORE_BEGIN[] = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
 const char STORE_COMMIT[] = "COMMIT";
 const char STORE_WRITE_STATES[] =
-    "SELECT waybill_data.write_states($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+    "SELECT waybill_data.write_states($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
 
 void store_roll_back(struct store *store, int64_t deadline_ms) {
     struct err ignored = ERR_INIT;

@@ -198,6 +198,26 @@ static const struct uuid *manifest_of(const struct delivery *delivery) {
     return &delivery->manifest;
 }
 
+/* The deliveries that speak of a provisional order too, beside its key. */
+static bool add_moves(struct batch_work *work, struct err *err) {
+    size_t count = 0;
+    struct uuid *ids = arena_array(work->states.arena, work->uniques.count, sizeof(*ids));
+    struct uuid *orders = arena_array(work->states.arena, work->uniques.count, sizeof(*orders));
+    if (ids == NULL || orders == NULL) {
+        return err_set(err, ERR_MEMORY, "out of memory");
+    }
+    for (size_t i = 0; i < work->uniques.count; i++) {
+        const struct delivery *delivery = unique_at(work, i)->delivery;
+        if (delivery->moves_order) {
+            ids[count] = delivery->id;
+            orders[count++] = delivery->moved_order;
+        }
+    }
+    pg_add_uuid_array(&work->params, (const uint8_t *)ids, count);
+    pg_add_uuid_array(&work->params, (const uint8_t *)orders, count);
+    return true;
+}
+
 /* The parameters of take_deliveries() or, for one that is read again, take_replayed(). */
 static bool add_batch(struct batch_work *work, struct err *err) {
     if (work->replayed != NULL) {
@@ -210,7 +230,7 @@ static bool add_batch(struct batch_work *work, struct err *err) {
     return (work->replayed != NULL || add_numbers(work, err)) &&
            add_keys(work, has_box_list, order_of, err) && add_wanted(work, want_boxes, err) &&
            add_wanted(work, want_events, err) && add_wanted(work, want_documents, err) &&
-           add_keys(work, has_manifest, manifest_of, err);
+           add_keys(work, has_manifest, manifest_of, err) && add_moves(work, err);
 }
 
 /* ---- what comes back ---- */
@@ -296,10 +316,11 @@ static bool write_and_commit(struct batch_work *work, int64_t deadline_ms, struc
 static bool run_transaction(struct batch_work *work, int64_t deadline_ms, struct err *err) {
     static const char take[] =
         "SELECT t.outcomes, t.positions, t.stamped_at, t.state"
-        " FROM waybill_data.take_deliveries($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) t";
+        " FROM waybill_data.take_deliveries($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
+        " t";
     static const char take_replayed[] =
         "SELECT t.outcomes, t.positions, t.stamped_at, t.state"
-        " FROM waybill_data.take_replayed($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) t";
+        " FROM waybill_data.take_replayed($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) t";
     struct store *store = work->store;
     struct pg_step steps[] = {
         {.sql = STORE_BEGIN},

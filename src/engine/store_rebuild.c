@@ -90,9 +90,13 @@ static struct store_delivery *stored_deliveries(const struct pg_result *result) 
     return stored;
 }
 
-/* The template of a link comes from the configuration and not from a delivery: it stays. */
-static void keep_templates(struct order_state *made, const struct order_state *stored) {
+/* What comes from elsewhere than the order's own deliveries stays: the template of a link is the
+ * configuration's, and where the order moved to was said by a delivery of another one. */
+static void keep_others_facts(struct order_state *made, const struct order_state *stored) {
     int number = fact_row(FACT_TRACKING_URL_TEMPLATE)->number;
+    int moved = fact_row(FACT_MOVED_TO)->number;
+    made->values[FACT_MOVED_TO] = stored->values[FACT_MOVED_TO];
+    made->registers.keys[moved] = stored->registers.keys[moved];
     for (size_t i = 0; i < made->boxes.count; i++) {
         struct box_state *box = made->boxes.items[i];
         const struct box_state *old = uuid_map_find(&stored->boxes, &box->key);
@@ -168,16 +172,22 @@ static bool fold_all(struct attempt *attempt, const struct store_rebuild *rebuil
             return false;
         }
     }
-    attempt->made.manifests = (struct uuid_map){.count = 0}; /* they are not this order's */
     attempt->after = uuid_map_find(&attempt->made.orders, &rebuild->order);
     if (attempt->after == NULL) {
         return err_set(err, ERR_DATABASE, "the deliveries of an order speak of another one");
     }
+    /* Manifests, and orders whose place this one took, are not its own. */
+    attempt->made.manifests = (struct uuid_map){.count = 0};
+    attempt->made.orders = (struct uuid_map){.count = 0};
+    if (!uuid_map_add(&attempt->made.orders, attempt->after, attempt->made.arena)) {
+        return err_set(err, ERR_MEMORY, "out of memory");
+    }
     if (attempt->before != NULL) {
-        keep_templates(attempt->after, attempt->before);
+        keep_others_facts(attempt->after, attempt->before);
         attempt->after->version = attempt->before->version;
         attempt->after->updated_at = attempt->before->updated_at;
         attempt->after->writes = attempt->before->writes;
+        attempt->after->first_seen_at = attempt->before->first_seen_at;
         attempt->after->provider = attempt->before->provider;
     }
     bool shown = shown_order(attempt->after, attempt->made.arena, &failed);
@@ -201,7 +211,7 @@ static bool is_as_stored(struct attempt *attempt, struct pg_params *params) {
 static bool write_made(struct store *store, struct store_rebuild *rebuild, struct attempt *attempt,
                        bool *stale, int64_t deadline_ms, struct err *err) {
     static const char sql[] =
-        "SELECT waybill_data.replace_order($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+        "SELECT waybill_data.replace_order($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
     struct pg_params params;
     struct pg_step steps[] = {
         {.sql = STORE_BEGIN}, {.sql = sql, .params = &params}, {.sql = STORE_COMMIT}};

@@ -289,16 +289,19 @@ static void read_status(struct reader *r, const struct place *tracker, struct bo
         status->location = newest.event->location;
 }
 
-/* Trackers that nobody tied to an order are orders of their own. */
-static struct slice order_id_of(struct reader *r, const struct place *tracker,
-                                struct slice tracker_id) {
+/* A tracker that is not tied to an order yet is an order of its own; the first webhook that names
+ * its order moves it there. */
+static void read_order_id(struct reader *r, const struct place *tracker, struct slice tracker_id) {
+    struct changes *changes = r->changes;
     struct slice id = id_or_integer_optional(r, tracker, "fulfillment.order.id");
-    if (id.len || !tracker_id.len)
-        return id;
-    id = text_join(r, SLICE_OF("tracker"), "-", tracker_id);
-    if (id.len > LIMIT_ID)
+    struct slice provisional = text_join(r, SLICE_OF("tracker"), "-", tracker_id);
+    if (id.len == 0 && provisional.len > LIMIT_ID) {
         reader_fail(r, tracker, "id", "too long for the id of an order");
-    return id;
+    }
+    changes->order_id = id.len > 0 ? id : provisional;
+    if (id.len > 0 && provisional.len <= LIMIT_ID && !slice_eq(id, provisional)) {
+        changes->moved_from = provisional;
+    }
 }
 
 static void read_tracker(struct reader *r) {
@@ -307,7 +310,7 @@ static void read_tracker(struct reader *r) {
     c->number = integer_required(r, &r->doc, "id");
     c->version_at = time_required(r, &r->doc, "created_at", NULL);
     struct slice id = id_or_integer_required(r, &tracker, "id");
-    c->order_id = order_id_of(r, &tracker, id);
+    read_order_id(r, &tracker, id);
     c->order.order_number = id_optional(r, &tracker, "fulfillment.order.order_number");
     c->order.external_reference = id_optional(r, &tracker, "fulfillment.order.merchant_id");
     c->order.destination = destination_of(r, &tracker);
