@@ -294,6 +294,8 @@ torture: ## faults at random moments under load, and an audit after each (tests/
 BENCH_SECONDS ?= 8
 BENCH_ROUNDS ?= 3
 BENCH_ORDERS ?= 1000000
+BENCH_ONLY ?=
+BENCH_AGAINST ?=
 BENCH_JSON ?=
 BENCH_SVG ?= $(BUILD)/bench/chart.svg
 BENCH_TMP ?= /var/tmp
@@ -303,14 +305,17 @@ RECOVERY_ROUNDS ?= 5
 bench: ## the benchmarks, side by side (tests/bench/README.md)
 	@tests/bench/deps.sh
 	+@$(MAKE) --no-print-directory all bench-programs
-	@exec env BUILD='$(BUILD)' CGIBIN='$(CGIBIN)' BENCH_SECONDS='$(BENCH_SECONDS)' BENCH_ROUNDS='$(BENCH_ROUNDS)' BENCH_ORDERS='$(BENCH_ORDERS)' \
+	@exec env BUILD='$(BUILD)' CGIBIN='$(CGIBIN)' CC='$(CC)' SANITIZE='$(SANITIZE)' OPTIMISE='$(OPTIMISE)' \
+		CPPFLAGS='$(CPPFLAGS)' CFLAGS='$(CFLAGS)' LDFLAGS='$(LDFLAGS)' \
+		BENCH_SECONDS='$(BENCH_SECONDS)' BENCH_ROUNDS='$(BENCH_ROUNDS)' BENCH_ORDERS='$(BENCH_ORDERS)' \
+		BENCH_ONLY='$(BENCH_ONLY)' BENCH_AGAINST='$(BENCH_AGAINST)' \
 		BENCH_JSON='$(BENCH_JSON)' BENCH_SVG='$(BENCH_SVG)' BENCH_TMP='$(BENCH_TMP)' /usr/bin/python3 tests/bench/bench.py
 bench-recovery: ## seconds from a kill to the next 200 (tests/bench/README.md)
 	@tests/bench/deps.sh recovery
 	+@$(MAKE) --no-print-directory all bench-programs
 	@exec env BUILD='$(BUILD)' CGIBIN='$(CGIBIN)' RECOVERY_ROUNDS='$(RECOVERY_ROUNDS)' BENCH_JSON='$(BENCH_JSON)' BENCH_TMP='$(BENCH_TMP)' \
 		/usr/bin/python3 tests/bench/recovery.py
-bench-programs: $(BUILD)/bench/sign_events $(BUILD)/bench/null_responder
+bench-programs: $(BUILD)/bench/sign_events $(BUILD)/bench/null_responder $(BUILD)/bench/delay_proxy
 $(BUILD)/bench/%: tests/bench/%.c $(BUILD)/libwaybill.a
 	@mkdir -p $(@D)
 	$(call SHOW,BENCH)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(BUILD)/libwaybill.a $(ALL_LDFLAGS) $(PKG_LIBS)
@@ -394,7 +399,9 @@ help: ## this list
 		'TORTURE_KINDS=…' 'torture: only the kinds whose names match this pattern' \
 		'BENCH_SECONDS=$(BENCH_SECONDS)' 'bench: the length of a phase' \
 		'BENCH_ROUNDS=$(BENCH_ROUNDS)' 'bench: how often each phase runs' \
-		'BENCH_ORDERS=$(BENCH_ORDERS)' 'bench: orders stored for the scale figures' \
+		'BENCH_ORDERS=$(BENCH_ORDERS)' 'bench: orders stored for the scale figures; 0: without those' \
+		'BENCH_ONLY=…' 'bench: only the figures whose names match one of these patterns' \
+		'BENCH_AGAINST=…' 'bench: another commit, measured beside this one' \
 		'BENCH_JSON=$(BENCH_JSON)' 'bench, bench-recovery: the figures go to this file too' \
 		'BENCH_SVG=$(BENCH_SVG)' 'bench: the chart' \
 		'BENCH_TMP=$(BENCH_TMP)' 'bench, bench-recovery: where the database lives meanwhile' \

@@ -14,7 +14,7 @@ BEGIN
     RETURN QUERY SELECT o.order_key, o.version, (
         SELECT row_to_json(d)::text FROM (SELECT
             o.source, o.provider, o.order_id AS id, o.order_number, o.external_reference, o.live,
-            o.status::text AS status, o.attention, o.own_provider_status AS provider_status,
+            o.status::text AS status, COALESCE(o.attention, '{}') AS attention, o.own_provider_status AS provider_status,
             waybill_data.instant(o.status_at) AS status_at, o.boxes_total, o.boxes_delivered,
             waybill_data.instant(o.send_date) AS send_date, o.courier_id,
             waybill_data.instant(o.shipped_at) AS shipped_at, waybill_data.instant(o.delivered_at) AS delivered_at,

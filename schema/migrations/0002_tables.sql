@@ -89,7 +89,8 @@ CREATE TABLE waybill_data.orders (
     source text COLLATE "C" NOT NULL,
     provider text COLLATE "C" NOT NULL,
     order_id text COLLATE "C" NOT NULL,
-    attention text[] COLLATE "C" NOT NULL,
+    -- Null: there is no reason.
+    attention text[] COLLATE "C",
     own_provider_status text COLLATE "C",
     own_status_detail text COLLATE "C",
     -- Of a known length: a driver takes text for a long one, which it can neither sort nor group by. Nothing is cut, since longer ids are quarantined.
@@ -160,7 +161,8 @@ CREATE TABLE waybill_data.tracking_events (
     previous_status text COLLATE "C",
     -- Further words this event counts as when gaps are looked for.
     stands_for text[] COLLATE "C",
-    registers bytea NOT NULL,
+    -- The key of the one register that the row is, without the delivery.
+    register bytea NOT NULL,
     PRIMARY KEY (order_key, event_key)
 );
 COMMENT ON TABLE waybill_data.tracking_events IS 'The history of the boxes.';
@@ -179,10 +181,12 @@ COMMENT ON TABLE waybill_data.order_changes IS 'The history of the orders themse
 
 CREATE TABLE waybill_data.documents (
     order_key uuid NOT NULL,
+    -- Derived from box, kind and url.
+    document_key uuid NOT NULL,
     box_key uuid NOT NULL,
     kind text COLLATE "C" NOT NULL,
     url text COLLATE "C" NOT NULL,
-    PRIMARY KEY (order_key, box_key, kind, url)
+    PRIMARY KEY (order_key, document_key)
 );
 COMMENT ON TABLE waybill_data.documents IS 'Papers of a box that senders linked to; none ever goes away.';
 
@@ -227,3 +231,13 @@ CREATE TABLE waybill_data.actions (
     counts jsonb NOT NULL DEFAULT '{}'
 );
 COMMENT ON TABLE waybill_data.actions IS 'What administrators did with the command waybill.';
+
+-- What functions hand to the programs of the state of orders: each row has one of its parts.
+CREATE TYPE waybill_data.box_summary AS (
+    order_key uuid, status waybill_data.status, count bigint, status_at timestamptz, shipped_at timestamptz, delivered_at timestamptz,
+    moved_after_delivered boolean);
+COMMENT ON TYPE waybill_data.box_summary IS 'The boxes of an order that have one status, taken together.';
+CREATE TYPE waybill_data.state_row AS (
+    an_order waybill_data.orders, box waybill_data.boxes, event waybill_data.tracking_events, document waybill_data.documents,
+    order_change waybill_data.order_changes, manifest waybill_data.manifests, summary waybill_data.box_summary);
+COMMENT ON TYPE waybill_data.state_row IS 'A part of the state of an order, or of what belongs to none; the other columns are null.';

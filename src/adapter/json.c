@@ -479,6 +479,11 @@ void json_put_null(struct json_writer *w, const char *key) {
     json_put_raw(w, key, SLICE_OF("null"));
 }
 
+void json_put_key(struct json_writer *w, const char *key) {
+    lead_in(w, key);
+    w->need_comma = false;
+}
+
 void json_put_raw(struct json_writer *w, const char *key, struct slice raw) {
     lead_in(w, key);
     strbuf_add_slice(w->out, raw);

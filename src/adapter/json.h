@@ -92,6 +92,8 @@ void json_put_text(struct json_writer *w, const char *key, struct slice text);
 void json_put_integer(struct json_writer *w, const char *key, int64_t value);
 void json_put_boolean(struct json_writer *w, const char *key, bool value);
 void json_put_null(struct json_writer *w, const char *key);
+/* The key alone: what is written next, with KEY NULL, is its value. */
+void json_put_key(struct json_writer *w, const char *key);
 /* RAW is a JSON text already, written as it is. */
 void json_put_raw(struct json_writer *w, const char *key, struct slice raw);
 

@@ -13,14 +13,15 @@ enum {
     OID_BOOL = 16,
     OID_BYTEA = 17,
     OID_INT8 = 20,
-    OID_INT4 = 23,
+    OID_INT2 = PG_TYPE_INT2,
+    OID_INT4 = PG_TYPE_INT4,
     OID_TEXT = 25,
     OID_TEXT_ARRAY = 1009,
+    OID_INT8_ARRAY = 1016,
     OID_DATE = 1082,
     OID_TIMESTAMPTZ = 1184,
     OID_UUID = 2950,
     OID_UUID_ARRAY = 2951,
-    OID_JSONB = 3802,
 };
 
 /* PostgreSQL counts from 2000-01-01. */
@@ -28,7 +29,7 @@ enum {
 #define PG_EPOCH_MICROSECONDS (INT64_C(10957) * 86400 * 1000000)
 
 /* Statements that a connection keeps prepared. */
-#define PREPARED_MAX 4
+#define PREPARED_MAX 12
 
 struct pg {
     PGconn *conn;
@@ -219,6 +220,13 @@ void pg_params_free(struct pg_params *params) {
     strbuf_free(&params->data);
 }
 
+bool pg_params_are_equal(const struct pg_params *a, const struct pg_params *b) {
+    return a->count == b->count && !a->overflow && !b->overflow && !strbuf_failed(&a->data) &&
+           !strbuf_failed(&b->data) &&
+           memcmp(a->lengths, b->lengths, (size_t)a->count * sizeof(*a->lengths)) == 0 &&
+           slice_eq(strbuf_slice(&a->data), strbuf_slice(&b->data));
+}
+
 /* Opens the next parameter; its bytes follow in data, close_param() counts them. */
 static int open_param(struct pg_params *params, uint32_t type) {
     if (params->count == PG_MAX_PARAMS) {
@@ -302,6 +310,16 @@ void pg_add_uuid_array(struct pg_params *params, const uint8_t *uuids, size_t co
     close_param(params, index);
 }
 
+void pg_add_int8_array(struct pg_params *params, const int64_t *values, size_t count) {
+    int index = open_param(params, OID_INT8_ARRAY);
+    add_array_head(&params->data, OID_INT8, count);
+    for (size_t i = 0; i < count; i++) {
+        strbuf_add_be32(&params->data, 8);
+        strbuf_add_be64(&params->data, (uint64_t)values[i]);
+    }
+    close_param(params, index);
+}
+
 static void add_text_array(struct strbuf *data, const struct slice *items, size_t count) {
     add_array_head(data, OID_TEXT, count);
     for (size_t i = 0; i < count; i++) {
@@ -358,6 +376,10 @@ void pg_rows_end(struct pg_rows *rows) {
     close_param(params, index);
 }
 
+void pg_rows_fail(struct pg_rows *rows) {
+    rows->params->overflow = true;
+}
+
 static void column(struct pg_rows *rows, uint32_t type, size_t len) {
     rows->columns++;
     strbuf_add_be32(&rows->params->data, type);
@@ -370,13 +392,17 @@ static void null_column(struct pg_rows *rows, uint32_t type) {
     strbuf_add_be32(&rows->params->data, UINT32_MAX);
 }
 
-void pg_col_text(struct pg_rows *rows, struct slice text) {
+void pg_col_text_as(struct pg_rows *rows, uint32_t type, struct slice text) {
     if (text.len == 0) {
-        null_column(rows, OID_TEXT);
+        null_column(rows, type);
         return;
     }
-    column(rows, OID_TEXT, text.len);
+    column(rows, type, text.len);
     strbuf_add_slice(&rows->params->data, text);
+}
+
+void pg_col_text(struct pg_rows *rows, struct slice text) {
+    pg_col_text_as(rows, OID_TEXT, text);
 }
 
 void pg_col_bytea(struct pg_rows *rows, struct slice bytes) {
@@ -384,27 +410,18 @@ void pg_col_bytea(struct pg_rows *rows, struct slice bytes) {
     strbuf_add_slice(&rows->params->data, bytes);
 }
 
-void pg_col_null_bytea(struct pg_rows *rows) {
-    null_column(rows, OID_BYTEA);
-}
-
-void pg_col_jsonb(struct pg_rows *rows, struct slice text) {
-    if (text.len == 0) {
-        null_column(rows, OID_JSONB);
-        return;
-    }
-    column(rows, OID_JSONB, text.len + 1);
-    strbuf_add_char(&rows->params->data, 1); /* version of the format */
-    strbuf_add_slice(&rows->params->data, text);
-}
-
 void pg_col_bool(struct pg_rows *rows, bool value) {
     column(rows, OID_BOOL, 1);
     strbuf_add_char(&rows->params->data, value ? 1 : 0);
 }
 
-void pg_col_null_bool(struct pg_rows *rows) {
-    null_column(rows, OID_BOOL);
+void pg_col_null(struct pg_rows *rows, uint32_t type) {
+    null_column(rows, type);
+}
+
+void pg_col_int2(struct pg_rows *rows, int16_t value) {
+    column(rows, OID_INT2, 2);
+    strbuf_add_be16(&rows->params->data, (uint16_t)value);
 }
 
 void pg_col_int4(struct pg_rows *rows, int32_t value) {
@@ -415,10 +432,6 @@ void pg_col_int4(struct pg_rows *rows, int32_t value) {
 void pg_col_int8(struct pg_rows *rows, int64_t value) {
     column(rows, OID_INT8, 8);
     strbuf_add_be64(&rows->params->data, (uint64_t)value);
-}
-
-void pg_col_null_int8(struct pg_rows *rows) {
-    null_column(rows, OID_INT8);
 }
 
 void pg_col_uuid(struct pg_rows *rows, const uint8_t uuid[16]) {
@@ -486,6 +499,12 @@ static bool fail_from_result(const PGresult *result, struct err *err) {
 static bool fail_from_connection(struct pg *pg, struct err *err) {
     struct slice message = slice_trim(slice_from_cstr(PQerrorMessage(pg->conn)));
     return err_set(err, ERR_CONNECTION, "%.*s", SLICE_ARGS(message));
+}
+
+static bool fail_from_warning(const struct pg *pg, struct err *err) {
+    err_set(err, ERR_DATABASE, "warning: %s", pg->warning);
+    memcpy(err->sqlstate, "01000", 6);
+    return false;
 }
 
 /* Waits until the socket is ready for EVENTS; false at the deadline. */
@@ -608,8 +627,7 @@ static bool receive(struct pg *pg, bool sent, int64_t deadline_ms, struct pg_res
     }
     bool ok = flush(pg, deadline_ms, err) && collect(pg, deadline_ms, &kept, err);
     if (ok && pg->warned) {
-        ok = err_set(err, ERR_DATABASE, "warning: %s", pg->warning);
-        memcpy(err->sqlstate, "01000", 6);
+        ok = fail_from_warning(pg, err);
     }
     if (!ok || result == NULL) {
         PQclear(kept);
@@ -631,18 +649,28 @@ bool pg_query(struct pg *pg, const char *sql, const struct pg_params *params, in
     return receive(pg, sent, deadline_ms, result, err);
 }
 
-/* Where SQL stands among the prepared statements, after preparing it. */
+/* The number of SQL among the prepared statements; prepared_count when it is not there yet. False
+ * when there is no space for one more. */
+static bool find_prepared(const struct pg *pg, const char *sql, size_t *number, struct err *err) {
+    *number = 0;
+    while (*number < pg->prepared_count && pg->prepared[*number] != sql) {
+        ++*number;
+    }
+    return *number < PREPARED_MAX || err_set(err, ERR_DATABASE, "too many prepared statements");
+}
+
+static void name_prepared(size_t number, char name[2]) {
+    name[0] = (char)('a' + number);
+    name[1] = '\0';
+}
+
 static bool prepare(struct pg *pg, const char *sql, const struct arguments *arguments,
                     int64_t deadline_ms, char name[2], struct err *err) {
-    size_t number = 0;
-    while (number < pg->prepared_count && pg->prepared[number] != sql) {
-        number++;
+    size_t number;
+    if (!find_prepared(pg, sql, &number, err)) {
+        return false;
     }
-    if (number == PREPARED_MAX) {
-        return err_set(err, ERR_DATABASE, "too many prepared statements");
-    }
-    name[0] = (char)('0' + number);
-    name[1] = '\0';
+    name_prepared(number, name);
     if (number < pg->prepared_count) {
         return true;
     }
@@ -666,6 +694,98 @@ bool pg_query_prepared(struct pg *pg, const char *sql, const struct pg_params *p
     bool sent = PQsendQueryPrepared(pg->conn, name, arguments.count, arguments.values,
                                     arguments.lengths, arguments.formats, 1) != 0;
     return receive(pg, sent, deadline_ms, result, err);
+}
+
+static bool prepare_step(struct pg *pg, const struct pg_step *step, int64_t deadline_ms,
+                         struct err *err) {
+    struct arguments arguments;
+    char name[2];
+    return take_arguments(&arguments, step->params, err) &&
+           prepare(pg, step->sql, &arguments, deadline_ms, name, err);
+}
+
+static bool send_step(struct pg *pg, const struct pg_step *step, struct err *err) {
+    struct arguments arguments;
+    size_t number;
+    char name[2];
+    if (!take_arguments(&arguments, step->params, err) ||
+        !find_prepared(pg, step->sql, &number, err)) {
+        return false;
+    }
+    name_prepared(number, name);
+    return PQsendQueryPrepared(pg->conn, name, arguments.count, arguments.values, arguments.lengths,
+                               arguments.formats, 1) != 0 ||
+           fail_from_connection(pg, err);
+}
+
+/* The results up to the end of the pipeline. A step has its result, then none; those behind a
+ * failed one are skipped by the server. */
+static bool collect_steps(struct pg *pg, struct pg_step *steps, size_t count, int64_t deadline_ms,
+                          struct err *err) {
+    bool ok = true, at_end = false;
+    size_t number = 0;
+    while (!at_end) {
+        PGresult *result = NULL;
+        if (!next_result(pg, deadline_ms, &result, err)) {
+            return false;
+        }
+        if (PQstatus(pg->conn) != CONNECTION_OK) {
+            PQclear(result);
+            return fail_from_connection(pg, err);
+        }
+        if (result == NULL) {
+            number++;
+            if (number > count) {
+                return err_set(err, ERR_CONNECTION, "the statements ended without a result");
+            }
+            continue;
+        }
+        ExecStatusType status = PQresultStatus(result);
+        at_end = status == PGRES_PIPELINE_SYNC;
+        if ((status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) && number < count) {
+            steps[number].result = (struct pg_result *)result;
+            continue;
+        }
+        if (!at_end && status != PGRES_PIPELINE_ABORTED) {
+            ok = fail_from_result(result, err);
+        }
+        PQclear(result);
+    }
+    return ok;
+}
+
+bool pg_pipeline(struct pg *pg, struct pg_step *steps, size_t count, int64_t deadline_ms,
+                 struct err *err) {
+    bool ok = true;
+    pg->warned = false;
+    for (size_t i = 0; i < count; i++) {
+        steps[i].result = NULL;
+        ok = ok && prepare_step(pg, &steps[i], deadline_ms, err);
+    }
+    if (!ok) {
+        return false;
+    }
+    if (PQenterPipelineMode(pg->conn) == 0) {
+        return fail_from_connection(pg, err);
+    }
+    for (size_t i = 0; i < count && ok; i++) {
+        ok = send_step(pg, &steps[i], err);
+    }
+    ok = ok && (PQpipelineSync(pg->conn) != 0 || fail_from_connection(pg, err)) &&
+         flush(pg, deadline_ms, err) && collect_steps(pg, steps, count, deadline_ms, err);
+    if (ok && pg->warned) {
+        ok = fail_from_warning(pg, err);
+    }
+    /* After a failure that left results behind it cannot be left: the connection is closed then. */
+    bool left = PQexitPipelineMode(pg->conn) != 0;
+    if (!left && ok) {
+        ok = fail_from_connection(pg, err);
+    }
+    for (size_t i = 0; !ok && i < count; i++) {
+        pg_result_clear(steps[i].result);
+        steps[i].result = NULL;
+    }
+    return ok;
 }
 
 bool pg_script(struct pg *pg, const char *sql, void (*notice)(const char *text), struct err *err) {
@@ -697,23 +817,90 @@ struct slice pg_bytes(const struct pg_result *result, size_t row, int column_num
                           (size_t)PQgetlength(raw(result), (int)row, column_number)};
 }
 
-int64_t pg_integer(const struct pg_result *result, size_t row, int column_number) {
-    struct slice bytes = pg_bytes(result, row, column_number);
-    if (bytes.len == 0 || bytes.len > 8) {
+int64_t pg_value_integer(struct slice value) {
+    if (value.len == 0 || value.len > 8) {
         return 0;
     }
-    uint64_t value = (uint8_t)bytes.data[0] & 0x80 && bytes.len > 1 ? UINT64_MAX : 0; /* the sign */
-    for (size_t i = 0; i < bytes.len; i++) {
-        value = value << 8 | (uint8_t)bytes.data[i];
+    /* The sign. */
+    uint64_t number = (uint8_t)value.data[0] & 0x80 && value.len > 1 ? UINT64_MAX : 0;
+    for (size_t i = 0; i < value.len; i++) {
+        number = number << 8 | (uint8_t)value.data[i];
     }
-    return (int64_t)value;
+    return (int64_t)number;
+}
+
+int64_t pg_value_timestamp(struct slice value) {
+    return value.data == NULL ? TIMESTAMP_NONE : pg_value_integer(value) + PG_EPOCH_MICROSECONDS;
+}
+
+int32_t pg_value_date(struct slice value) {
+    return value.data == NULL ? DATE_NONE : (int32_t)pg_value_integer(value) + PG_EPOCH_DAYS;
+}
+
+int64_t pg_integer(const struct pg_result *result, size_t row, int column_number) {
+    return pg_value_integer(pg_bytes(result, row, column_number));
 }
 
 int64_t pg_timestamp(const struct pg_result *result, size_t row, int column_number) {
-    if (pg_is_null(result, row, column_number)) {
-        return TIMESTAMP_NONE;
+    return pg_value_timestamp(pg_bytes(result, row, column_number));
+}
+
+/* ---- composites and arrays ---- */
+
+static bool read_be32(struct slice *rest, uint32_t *number) {
+    if (rest->len < 4) {
+        return false;
     }
-    return pg_integer(result, row, column_number) + PG_EPOCH_MICROSECONDS;
+    *number = (uint32_t)pg_value_integer(slice_first(*rest, 4));
+    *rest = slice_from(*rest, 4);
+    return true;
+}
+
+bool pg_read_row(struct slice value, struct pg_reader *reader) {
+    uint32_t count;
+    *reader = (struct pg_reader){.rest = value, .with_types = true};
+    if (!read_be32(&reader->rest, &count)) {
+        return false;
+    }
+    reader->left = count;
+    return true;
+}
+
+bool pg_read_array(struct slice value, struct pg_reader *reader) {
+    uint32_t dimensions, has_nulls, type, count, from;
+    *reader = (struct pg_reader){.rest = value};
+    if (!read_be32(&reader->rest, &dimensions) || !read_be32(&reader->rest, &has_nulls) ||
+        !read_be32(&reader->rest, &type)) {
+        return false;
+    }
+    if (dimensions == 0) {
+        return true;
+    }
+    if (dimensions != 1 || !read_be32(&reader->rest, &count) || !read_be32(&reader->rest, &from)) {
+        return false;
+    }
+    reader->left = count;
+    return true;
+}
+
+bool pg_read_next(struct pg_reader *reader, struct slice *value) {
+    uint32_t type, len;
+    *value = SLICE_EMPTY;
+    if (reader->left == 0 || (reader->with_types && !read_be32(&reader->rest, &type)) ||
+        !read_be32(&reader->rest, &len)) {
+        return false;
+    }
+    reader->left--;
+    if (len == UINT32_MAX) {
+        return true;
+    }
+    if (len > reader->rest.len) {
+        return false;
+    }
+    /* Of no length it is not null. */
+    *value = (struct slice){reader->rest.data, len};
+    reader->rest = slice_from(reader->rest, len);
+    return true;
 }
 
 void pg_result_clear(struct pg_result *result) {

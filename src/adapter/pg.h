@@ -55,6 +55,8 @@ struct pg_params {
 
 void pg_params_init(struct pg_params *params, size_t max_bytes);
 void pg_params_free(struct pg_params *params);
+/* Whether both have the same values. */
+bool pg_params_are_equal(const struct pg_params *a, const struct pg_params *b);
 void pg_add_null(struct pg_params *params);
 void pg_add_text(struct pg_params *params, struct slice text); /* empty: null */
 void pg_add_bool(struct pg_params *params, bool value);
@@ -64,6 +66,7 @@ void pg_add_timestamptz(struct pg_params *params, int64_t at);
 void pg_add_uuid(struct pg_params *params, const uint8_t uuid[16]);
 void pg_add_uuid_array(struct pg_params *params, const uint8_t *uuids,
                        size_t count); /* COUNT times 16 bytes */
+void pg_add_int8_array(struct pg_params *params, const int64_t *values, size_t count);
 void pg_add_text_array(struct pg_params *params, const struct slice *items, size_t count);
 
 /*
@@ -71,6 +74,10 @@ void pg_add_text_array(struct pg_params *params, const struct slice *items, size
  * pg_row_begin(), its columns in the order of the type and pg_row_end(), then end. Column functions
  * write null for what the project calls absent: the empty slice, TIMESTAMP_NONE, DATE_NONE.
  */
+/* Oids of the integer types. */
+#define PG_TYPE_INT2 21
+#define PG_TYPE_INT4 23
+
 struct pg_rows {
     struct pg_params *params;
     size_t count_offset, row_offset;
@@ -80,15 +87,17 @@ void pg_rows_begin(struct pg_rows *rows, struct pg_params *params, uint32_t row_
 void pg_row_begin(struct pg_rows *rows);
 void pg_row_end(struct pg_rows *rows);
 void pg_rows_end(struct pg_rows *rows);
+/* What is to be written cannot be made: the statement fails for lack of memory. */
+void pg_rows_fail(struct pg_rows *rows);
 void pg_col_text(struct pg_rows *rows, struct slice text);
+/* The same of a type whose binary form is its text: json, varchar, an enum; TYPE is its oid. */
+void pg_col_text_as(struct pg_rows *rows, uint32_t type, struct slice text);
 void pg_col_bytea(struct pg_rows *rows, struct slice bytes); /* empty is an empty value, not null */
-void pg_col_null_bytea(struct pg_rows *rows);
-void pg_col_jsonb(struct pg_rows *rows, struct slice text);
 void pg_col_bool(struct pg_rows *rows, bool value);
-void pg_col_null_bool(struct pg_rows *rows);
+void pg_col_null(struct pg_rows *rows, uint32_t type);
+void pg_col_int2(struct pg_rows *rows, int16_t value);
 void pg_col_int4(struct pg_rows *rows, int32_t value);
 void pg_col_int8(struct pg_rows *rows, int64_t value);
-void pg_col_null_int8(struct pg_rows *rows);
 void pg_col_uuid(struct pg_rows *rows, const uint8_t uuid[16]); /* NULL: null */
 void pg_col_timestamptz(struct pg_rows *rows, int64_t at);
 void pg_col_date(struct pg_rows *rows, int32_t days);
@@ -106,9 +115,19 @@ MUST_CHECK bool pg_query(struct pg *pg, const char *sql, const struct pg_params 
                          int64_t deadline_ms, struct pg_result **result, struct err *err);
 /* The same for a statement that comes again and again: the connection keeps it prepared, so that
  * the server parses and plans it once. SQL is a constant, known by its address, and its parameters
- * always have the same types; a connection keeps four. */
+ * always have the same types; a connection keeps twelve. */
 MUST_CHECK bool pg_query_prepared(struct pg *pg, const char *sql, const struct pg_params *params,
                                   int64_t deadline_ms, struct pg_result **result, struct err *err);
+/* One statement of several that go to the server together. */
+struct pg_step {
+    const char *sql;                /* as pg_query_prepared() wants it */
+    const struct pg_params *params; /* NULL: there are no parameters */
+    struct pg_result *result;       /* out: the caller's to clear, on success */
+};
+/* Runs STEPS one after the other in one round trip. The first that fails ends them; an open
+ * transaction stays open. Without BEGIN and COMMIT among them they are one transaction. */
+MUST_CHECK bool pg_pipeline(struct pg *pg, struct pg_step *steps, size_t count, int64_t deadline_ms,
+                            struct err *err);
 /* Runs a script of several statements without parameters or results, for migrations. Notices go to
  * NOTICE (may be NULL). */
 MUST_CHECK bool pg_script(struct pg *pg, const char *sql, void (*notice)(const char *text),
@@ -123,6 +142,24 @@ int64_t pg_integer(const struct pg_result *result, size_t row, int column);
 /* timestamptz; null gives TIMESTAMP_NONE. */
 int64_t pg_timestamp(const struct pg_result *result, size_t row, int column);
 void pg_result_clear(struct pg_result *result);
+
+/* The fields of a composite value, or the elements of an array of one dimension, one by one. They
+ * point into the value. */
+struct pg_reader {
+    struct slice rest;
+    size_t left;
+    bool with_types;
+};
+/* False when VALUE has another form. */
+MUST_CHECK bool pg_read_row(struct slice value, struct pg_reader *reader);
+MUST_CHECK bool pg_read_array(struct slice value, struct pg_reader *reader);
+/* The next one: *value has data NULL where it is null. False at the end. */
+MUST_CHECK bool pg_read_next(struct pg_reader *reader, struct slice *value);
+/* What such a value says: an integer or bool; a timestamptz; a date. Null gives 0, TIMESTAMP_NONE
+ * and DATE_NONE. */
+int64_t pg_value_integer(struct slice value);
+int64_t pg_value_timestamp(struct slice value);
+int32_t pg_value_date(struct slice value);
 
 /* ---- what an error means: its SQLSTATE decides ---- */
 

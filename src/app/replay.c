@@ -10,13 +10,13 @@
 /* One order's deliveries, parsed. */
 #define REBUILD_ARENA ((size_t)1 << 30)
 
-enum order_state { ORDER_REBUILT, ORDER_PURGED, ORDER_UNREADABLE };
+enum reread_state { ORDER_REBUILT, ORDER_PURGED, ORDER_UNREADABLE };
 
 /* What one order's deliveries became. */
 struct reread {
     struct arena *arena;
     struct uuid order;
-    enum order_state state;
+    enum reread_state state;
 };
 
 static void reread_free(struct reread *reread) {

@@ -9,10 +9,14 @@
 #define LIMIT_TEXT 4096
 /* A link. */
 #define LIMIT_URL 2048
+/* Words that one row of the history counts as beside its own. */
+#define LIMIT_STANDS_FOR 16
+/* A link made from a template: every byte of the tracking number may take three. */
+#define LIMIT_TEMPLATE_URL (LIMIT_URL + 3 * LIMIT_ID * 16)
 /* Boxes, history rows, documents or items of one webhook; more is quarantined. */
 #define LIMIT_CHANGES 10000
-/* How often one webhook may speak of one box, or of one row of the history; more is quarantined. */
-#define LIMIT_REPETITIONS 16
+/* The key of a register: the longest is that of a status with the longest word. */
+#define LIMIT_REGISTER_KEY (LIMIT_ID + 64)
 /* Derived memory of one request beside its body (parsed changes, answer). */
 #define LIMIT_REQUEST_ARENA (32u << 20)
 /* Ceiling of webhook.max_body, whatever the configuration says. */
@@ -32,6 +36,10 @@
 /* Jobs and bytes that one transaction takes at most. */
 #define LIMIT_BATCH_JOBS 256
 #define LIMIT_BATCH_BYTES (8u << 20)
+/* The states of the orders of one transaction: one of 10,000 boxes with their history, twice. */
+#define LIMIT_STATES ((size_t)1 << 30)
+/* The parameters of one statement. */
+#define LIMIT_STATEMENT ((size_t)256 << 20)
 /* Distinct values of one repeatable query parameter, orders in one page. */
 #define LIMIT_QUERY_VALUES 100
 #define LIMIT_PAGE_ORDERS 1000

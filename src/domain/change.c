@@ -102,45 +102,121 @@ bool event_row_key(const struct uuid *box, struct slice sender_event_id,
     return uuid_of(fields, ARRAY_LEN(fields), key);
 }
 
+bool document_key(const struct uuid *box, struct slice kind, struct slice url, struct uuid *key) {
+    const struct slice fields[] = {SLICE("document"), bytes_of(box), kind, url};
+    return uuid_of(fields, ARRAY_LEN(fields), key);
+}
+
 /* ---- register keys ---- */
+
+#define TIME_BYTES 8
+#define NUMBER_BYTES 8
+#define DELIVERY_BYTES 16
+#define EVENT_KEY_BYTES (DELIVERY_BYTES + 2)
 
 /* With the sign bit flipped, the order of the bytes is the order of the numbers. */
 static void add_ordered(struct strbuf *out, int64_t value) {
     strbuf_add_be64(out, (uint64_t)value ^ UINT64_C(0x8000000000000000));
 }
 
-static void add_event_key(struct strbuf *out, const struct uuid *delivery, uint32_t number) {
-    strbuf_add(out, delivery->bytes, sizeof delivery->bytes);
-    strbuf_add_be32(out, number);
+void key_add_numbers(struct strbuf *out, const struct key_base *base) {
+    add_ordered(out, base->version_at);
+    add_ordered(out, base->number);
 }
 
-void fact_key(struct strbuf *out, int64_t version_at, const struct uuid *delivery,
-              uint32_t number) {
-    add_ordered(out, version_at);
-    add_event_key(out, delivery, number);
+/* A webhook has at most LIMIT_CHANGES changes of a kind, which two bytes hold. */
+void key_add_event(struct strbuf *out, const struct uuid *delivery, uint32_t change) {
+    strbuf_add(out, delivery->bytes, sizeof(delivery->bytes));
+    strbuf_add_be16(out, (uint16_t)change);
 }
 
-void history_key(struct strbuf *out, int64_t version_at, int64_t snapshot_id,
-                 const struct uuid *delivery, uint32_t number) {
-    add_ordered(out, version_at);
-    add_ordered(out, snapshot_id);
-    add_event_key(out, delivery, number);
+void fact_key(struct strbuf *out, const struct key_base *base, uint32_t change) {
+    key_add_numbers(out, base);
+    key_add_event(out, base->delivery, change);
 }
 
 static enum phase phase_of(const struct status_report *report, bool of_order) {
-    if (of_order)
+    if (of_order) {
         return report->status == STATUS_UNKNOWN ? PHASE_UNKNOWN : PHASE_OPEN;
+    }
     return report->weak ? PHASE_WEAK : status_phase(report->status);
 }
 
 void status_key(struct strbuf *out, const struct status_report *report, bool of_order,
-                int64_t version_at, const struct uuid *delivery, uint32_t number) {
+                const struct key_base *base, uint32_t change) {
     strbuf_add_char(out, (char)(phase_of(report, of_order) - PHASE_UNKNOWN));
-    add_ordered(out, version_at);
+    key_add_numbers(out, base);
     strbuf_add_char(out, (char)status_rank(report->status));
     strbuf_add_slice(out, report->provider_status);
     strbuf_add_char(out, '\0');
-    add_event_key(out, delivery, number);
+    key_add_event(out, base->delivery, change);
+}
+
+/* ---- register keys, read ---- */
+
+static size_t time_offset(enum fact_rule rule) {
+    return rule == RULE_STATUS ? 1 : 0;
+}
+
+static bool is_key(enum fact_rule rule, struct slice key) {
+    return key.len >= time_offset(rule) + TIME_BYTES + NUMBER_BYTES + EVENT_KEY_BYTES;
+}
+
+bool key_origin(enum fact_rule rule, struct slice key, struct uuid *delivery, int64_t *version_at) {
+    uint64_t time = 0;
+    if (!is_key(rule, key)) {
+        return false;
+    }
+    for (size_t i = 0; i < TIME_BYTES; i++) {
+        time = time << 8 | (uint8_t)key.data[time_offset(rule) + i];
+    }
+    *version_at = (int64_t)(time ^ UINT64_C(0x8000000000000000));
+    memcpy(delivery->bytes, key.data + key.len - EVENT_KEY_BYTES, sizeof(delivery->bytes));
+    return true;
+}
+
+static int compare_parts(struct slice a, struct slice b, size_t from, size_t len) {
+    return memcmp(a.data + from, b.data + from, len);
+}
+
+/* Of keys that are equal up to the sender's number: rank and word of a status. */
+static struct slice status_loss(struct slice winner, struct slice loser) {
+    size_t from = 1 + TIME_BYTES + NUMBER_BYTES;
+    struct slice ours = {winner.data + from, winner.len - from - EVENT_KEY_BYTES};
+    struct slice theirs = {loser.data + from, loser.len - from - EVENT_KEY_BYTES};
+    if (slice_cmp(ours, theirs) == 0) {
+        return SLICE_EMPTY;
+    }
+    return ours.data[0] != theirs.data[0] ? SLICE_OF("lower_rank") : SLICE_OF("word");
+}
+
+struct slice key_loss(enum fact_rule rule, struct slice winner, struct slice loser) {
+    static const struct slice by_phase[] = {SLICE("unknown"), SLICE("weak"), SLICE("not_final")};
+    if (rule == RULE_EVER || rule == RULE_EARLIEST) {
+        return rule == RULE_EVER ? SLICE_OF("repeated") : SLICE_OF("not_earliest");
+    }
+    if (!is_key(rule, winner) || !is_key(rule, loser) || slice_cmp(loser, winner) > 0) {
+        return SLICE_OF("unread");
+    }
+    if (rule == RULE_STATUS && loser.data[0] != winner.data[0]) {
+        size_t phase = (uint8_t)loser.data[0];
+        return phase < ARRAY_LEN(by_phase) ? by_phase[phase] : SLICE_OF("unread");
+    }
+    size_t from = time_offset(rule);
+    if (compare_parts(winner, loser, from, TIME_BYTES) != 0) {
+        return SLICE_OF("older");
+    }
+    if (compare_parts(winner, loser, from + TIME_BYTES, NUMBER_BYTES) != 0) {
+        return SLICE_OF("older_snapshot");
+    }
+    struct slice loss = rule == RULE_STATUS ? status_loss(winner, loser) : SLICE_EMPTY;
+    if (loss.len > 0) {
+        return loss;
+    }
+    return memcmp(winner.data + winner.len - EVENT_KEY_BYTES,
+                  loser.data + loser.len - EVENT_KEY_BYTES, DELIVERY_BYTES) == 0
+               ? SLICE_OF("same_webhook")
+               : SLICE_OF("delivery_id");
 }
 
 /* ---- identities as text ---- */

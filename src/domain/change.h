@@ -13,12 +13,9 @@
 #include "base/arena.h"
 #include "base/strbuf.h"
 #include "base/timestamp.h"
+#include "domain/fact.h"
 #include "domain/status_word.h"
-
-/* A UUIDv8 (RFC 9562) made from a SHA-256: derived, never drawn. */
-struct uuid {
-    uint8_t bytes[16];
-};
+#include "domain/uuid_map.h"
 
 /* As text in lower case with dashes, and back from either case. */
 #define UUID_TEXT 37
@@ -40,10 +37,8 @@ struct status_report {
 struct order_change {
     bool has_status;
     struct status_report status;
-    struct slice order_number, external_reference, courier_id;
-    int64_t send_date;
-    struct slice
-        destination; /* JSON object with the keys of the contract, all present; empty: none */
+    /* destination is a JSON object with all keys of the contract. */
+    ORDER_FACTS(FACT_MEMBER)
     /* The complete list of the order's boxes at this time, where the sender gives one. */
     bool has_box_list;
     struct slice *box_list;
@@ -55,13 +50,10 @@ struct box_change {
     struct slice box_id;
     bool has_status;
     struct status_report status;
-    bool was_delayed, had_failed_attempt; /* flags are or-ed: false says nothing */
-    struct slice tracking_number, carrier, tracking_url, signed_by, proof_of_delivery, label_url;
-    struct slice pickup_point;       /* JSON object of the contract; empty: none */
-    struct slice items;              /* JSON array of {"id","quantity"}; empty: none */
-    int32_t estimated_delivery_date; /* days since 1970; DATE_NONE: none */
-    int64_t estimated_delivery_at;
     int64_t shipped_at; /* the sender's own; the earliest stands */
+    /* pickup_point is a JSON object of the contract, items a JSON array of {"id","quantity"}; the
+     * template of tracking_url is the configuration's. */
+    BOX_FACTS(FACT_MEMBER)
 };
 
 /* One row of a box's history. */
@@ -179,21 +171,42 @@ MUST_CHECK bool quarantined_delivery_id(struct slice source, struct slice body, 
 MUST_CHECK bool event_row_key(const struct uuid *box, struct slice sender_event_id,
                               const struct uuid *delivery, uint32_t number, struct uuid *key);
 
+/* A paper of a box. */
+MUST_CHECK bool document_key(const struct uuid *box, struct slice kind, struct slice url,
+                             struct uuid *key);
+
 /*
  * ---- register keys ----
- * Appended to OUT, compared with memcmp: numbers are big-endian with the sign bit flipped, the one
- * text in them (provider_status, which has no NUL) ends with a NUL, so that a word sorts before
- * its own continuations.
+ * Appended to OUT, compared with memcmp: numbers are big-endian, signed ones with the sign bit
+ * flipped; the one text in them (provider_status, which has no NUL) ends with a NUL, so that a word
+ * sorts before its own continuations. All of them hold, in this order, the phase (of a status
+ * only), version_at, the sender's own number of the webhook, rank and word (of a status only), and
+ * last the event key: the delivery and the number of the change in it.
  */
 
-/* (version_at, event key): every fact but a status. NUMBER tells changes of one delivery apart. */
-void fact_key(struct strbuf *out, int64_t version_at, const struct uuid *delivery, uint32_t number);
-/* (version_at, snapshot id, event key): a history row. */
-void history_key(struct strbuf *out, int64_t version_at, int64_t snapshot_id,
-                 const struct uuid *delivery, uint32_t number);
-/* (phase, version_at, rank, provider_status, event key). OF_ORDER: an order's own status has only
- * the phases unknown and open, so that the latest word stands. */
+/* What one delivery's keys have in common. */
+struct key_base {
+    int64_t version_at;
+    int64_t number; /* the sender's own, which orders webhooks of one instant; 0: it has none */
+    const struct uuid *delivery;
+};
+
+/* Every fact but a status; a row of the history too. CHANGE tells changes of one delivery apart. */
+void fact_key(struct strbuf *out, const struct key_base *base, uint32_t change);
+/* OF_ORDER: an order's own status has only the phases unknown and open, so that the latest word
+ * stands. */
 void status_key(struct strbuf *out, const struct status_report *report, bool of_order,
-                int64_t version_at, const struct uuid *delivery, uint32_t number);
+                const struct key_base *base, uint32_t change);
+
+/* The parts that all keys have, each appended: version_at and number; delivery and change. */
+void key_add_numbers(struct strbuf *out, const struct key_base *base);
+void key_add_event(struct strbuf *out, const struct uuid *delivery, uint32_t change);
+
+/* Who set a register, read from the KEY of a fact with RULE; false when it is none. */
+MUST_CHECK bool key_origin(enum fact_rule rule, struct slice key, struct uuid *delivery,
+                           int64_t *version_at);
+/* Why the claim with the key LOSER lost against WINNER: "older", "unknown", … (docs/polling.md);
+ * "unread" when it should not have. */
+struct slice key_loss(enum fact_rule rule, struct slice winner, struct slice loser);
 
 #endif

@@ -60,19 +60,31 @@ static bool settle_owner(struct delivery *delivery, struct arena *arena) {
 static bool identify_boxes(struct delivery *delivery, struct arena *arena) {
     const struct changes *changes = &delivery->changes;
     delivery->box_keys = arena_array(arena, changes->box_count + 1, sizeof(struct uuid));
-    delivery->document_box_keys =
-        arena_array(arena, changes->document_count + 1, sizeof(struct uuid));
-    if (delivery->box_keys == NULL || delivery->document_box_keys == NULL) {
+    if (delivery->box_keys == NULL) {
         return false;
     }
     for (size_t i = 0; i < changes->box_count; i++) {
         if (!box_key(&delivery->order, changes->boxes[i].box_id, &delivery->box_keys[i])) {
             return false;
         }
+        changes->boxes[i].tracking_url_template = delivery->tracking_url_template;
+    }
+    return true;
+}
+
+static bool identify_documents(struct delivery *delivery, struct arena *arena) {
+    const struct changes *changes = &delivery->changes;
+    delivery->document_keys = arena_array(arena, changes->document_count + 1, sizeof(struct uuid));
+    delivery->document_box_keys =
+        arena_array(arena, changes->document_count + 1, sizeof(struct uuid));
+    if (delivery->document_keys == NULL || delivery->document_box_keys == NULL) {
+        return false;
     }
     for (size_t i = 0; i < changes->document_count; i++) {
-        if (!box_key(&delivery->order, changes->documents[i].box_id,
-                     &delivery->document_box_keys[i])) {
+        const struct document *document = &changes->documents[i];
+        struct uuid *box = &delivery->document_box_keys[i];
+        if (!box_key(&delivery->order, document->box_id, box) ||
+            !document_key(box, document->kind, document->url, &delivery->document_keys[i])) {
             return false;
         }
     }
@@ -98,42 +110,10 @@ static bool identify_events(struct delivery *delivery, struct arena *arena) {
     return true;
 }
 
-static int compare_uuids(const void *left, const void *right) {
-    return memcmp(left, right, sizeof(struct uuid));
-}
-
-/* Whether one of KEYS stands there more often than a webhook can mean it; sorts a copy in ARENA. */
-static bool repeats_too_often(const struct uuid *keys, size_t count, struct arena *arena,
-                              bool *too_often) {
-    struct uuid *sorted = arena_array(arena, count + 1, sizeof(*sorted));
-    size_t run = 0;
-    if (sorted == NULL) {
-        return false;
-    }
-    memcpy(sorted, keys, count * sizeof(*sorted));
-    qsort(sorted, count, sizeof(*sorted), compare_uuids);
-    for (size_t i = 0; i < count; i++) {
-        run = i > 0 && compare_uuids(&sorted[i - 1], &sorted[i]) == 0 ? run + 1 : 1;
-        *too_often = *too_often || run > LIMIT_REPETITIONS;
-    }
-    return true;
-}
-
-/* Each repetition of a row is a round of its own in the database: thousands would hold up all
- * others. */
-static bool limit_repetitions(struct delivery *delivery, struct arena *arena) {
-    bool too_often = false;
-    if (!repeats_too_often(delivery->box_keys, delivery->changes.box_count, arena, &too_often) ||
-        !repeats_too_often(delivery->event_keys, delivery->changes.event_count, arena,
-                           &too_often)) {
-        return false;
-    }
-    return !too_often || delivery_quarantine(delivery, SLICE_OF("one box or event too often"));
-}
-
 bool delivery_identify(struct delivery *delivery, struct arena *arena) {
     const struct changes *changes = &delivery->changes;
-    if (!settle_owner(delivery, arena)) {
+    if (!settle_owner(delivery, arena) ||
+        !crypto_sha256(delivery->body, delivery->body_sha256)) {
         return false;
     }
     if (delivery->content.len == 0 || delivery->reading == READING_QUARANTINED) {
@@ -157,7 +137,7 @@ bool delivery_identify(struct delivery *delivery, struct arena *arena) {
     }
     return order_key(delivery->order_source, changes->live, changes->order_id, &delivery->order) &&
            identify_boxes(delivery, arena) && identify_events(delivery, arena) &&
-           limit_repetitions(delivery, arena);
+           identify_documents(delivery, arena);
 }
 
 bool delivery_quarantine(struct delivery *delivery, struct slice detail) {

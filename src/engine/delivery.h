@@ -7,6 +7,7 @@
 #ifndef ENGINE_DELIVERY_H
 #define ENGINE_DELIVERY_H
 
+#include "adapter/crypto.h"
 #include "domain/change.h"
 
 enum delivery_outcome {
@@ -49,8 +50,9 @@ struct delivery {
     struct uuid order;
     struct uuid *box_keys;                    /* of changes.boxes */
     struct uuid *event_keys, *event_box_keys; /* of changes.events */
-    struct uuid *document_box_keys;           /* of changes.documents */
+    struct uuid *document_keys, *document_box_keys; /* of changes.documents */
     struct uuid manifest;
+    uint8_t body_sha256[SHA256_LEN];
 
     /* Filled by the store. */
     enum delivery_outcome outcome;

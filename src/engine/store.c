@@ -1,6 +1,8 @@
 #include "engine/store.h"
 
 #include "adapter/crypto.h"
+#include "base/limits.h"
+#include "domain/fold.h"
 #include "engine/store_connection.h"
 
 #include <stdlib.h>
@@ -84,32 +86,6 @@ static bool prepare_session(struct store *store, int64_t deadline_ms, struct err
     return ok;
 }
 
-static bool learn_row_types(struct store *store, int64_t deadline_ms, struct err *err) {
-    static const char sql[] =
-        "SELECT t.typname::text, t.oid FROM pg_catalog.pg_type t"
-        " WHERE t.typnamespace = pg_catalog.to_regnamespace('waybill_data') AND t.typname LIKE '%\\_in'";
-    static const struct slice names[] = {
-        [ROW_DELIVERY] = SLICE("delivery_in"), [ROW_ORDER] = SLICE("order_in"),
-        [ROW_BOX] = SLICE("box_in"),           [ROW_EVENT] = SLICE("event_in"),
-        [ROW_DOCUMENT] = SLICE("document_in"), [ROW_ORDER_CHANGE] = SLICE("order_change_in"),
-        [ROW_MANIFEST] = SLICE("manifest_in"),
-    };
-    struct pg_result *result = NULL;
-    if (!pg_query(store->pg, sql, NULL, deadline_ms, &result, err)) {
-        return false;
-    }
-    memset(store->row_types, 0, sizeof(store->row_types));
-    for (size_t row = 0; row < pg_row_count(result); row++) {
-        for (size_t i = 0; i < ROW_TYPES; i++) {
-            if (slice_eq(pg_bytes(result, row, 0), names[i])) {
-                store->row_types[i] = (uint32_t)pg_integer(result, row, 1);
-            }
-        }
-    }
-    pg_result_clear(result);
-    return true;
-}
-
 static bool connect_store(struct store *store, int64_t deadline_ms, struct err *err) {
     if (store->pg != NULL) {
         return true;
@@ -119,7 +95,7 @@ static bool connect_store(struct store *store, int64_t deadline_ms, struct err *
     }
     store->pg = pg_connect(store->dsn, store->application, err);
     if (store->pg != NULL && prepare_session(store, deadline_ms, err) &&
-        learn_row_types(store, deadline_ms, err)) {
+        shapes_learn(store->pg, store->shapes, deadline_ms, err)) {
         return true;
     }
     disconnect(store);
@@ -161,6 +137,84 @@ enum store_result store_run(struct store *store,
         }
     }
     return STORE_DOWN;
+}
+
+/* ---- transactions ---- */
+
+const char STORE_BEGIN[] = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+const char STORE_COMMIT[] = "COMMIT";
+const char STORE_WRITE_STATES[] =
+    "SELECT waybill_data.write_states($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+
+void store_roll_back(struct store *store, int64_t deadline_ms) {
+    struct err ignored = ERR_INIT;
+    bool done = pg_query(store->pg, "ROLLBACK", NULL, deadline_ms, NULL, &ignored);
+    (void)done;
+}
+
+struct states store_states(const struct store *store, bool digests) {
+    return (struct states){
+        .shapes = store->shapes, .arena = arena_new(LIMIT_STATES), .digests = digests};
+}
+
+bool store_load_states(struct states *states, const struct pg_result *result, int column,
+                       struct err *err) {
+    for (size_t row = 0; row < pg_row_count(result); row++) {
+        struct slice part = pg_bytes(result, row, column);
+        if (part.len > 0 && !states_load(states, part, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool take_spans(struct states *states, const struct pg_result *result) {
+    for (size_t row = 0; row < pg_row_count(result); row++) {
+        struct uuid key;
+        memcpy(key.bytes, pg_bytes(result, row, 0).data, sizeof(key.bytes));
+        struct order_state *order = uuid_map_find(&states->orders, &key);
+        if (order == NULL) {
+            return false;
+        }
+        order->others_first = pg_timestamp(result, row, 1);
+        order->others_last = pg_timestamp(result, row, 2);
+    }
+    return true;
+}
+
+bool store_read_spans(struct store *store, struct states *states, int64_t deadline_ms,
+                      struct err *err) {
+    static const char sql[] =
+        "SELECT order_key, first_event_at, last_event_at FROM waybill_data.read_spans($1, $2)";
+    struct strbuf orders = STRBUF_INIT(LIMIT_STATES), events = STRBUF_INIT(LIMIT_STATES);
+    struct pg_params params;
+    struct pg_result *result = NULL;
+    bool ok = true;
+    for (size_t i = 0; i < states->orders.count; i++) {
+        struct order_state *order = states->orders.items[i];
+        if (!fold_loses_span(order)) {
+            continue;
+        }
+        strbuf_add(&orders, order->key.bytes, sizeof(order->key.bytes));
+        for (size_t j = 0; j < order->events.count; j++) {
+            strbuf_add(&events, order->events.items[j], sizeof(struct uuid));
+        }
+    }
+    if (orders.len > 0) {
+        pg_params_init(&params, LIMIT_STATEMENT);
+        pg_add_uuid_array(&params, (const uint8_t *)orders.data, orders.len / sizeof(struct uuid));
+        pg_add_uuid_array(&params, (const uint8_t *)events.data, events.len / sizeof(struct uuid));
+        ok = pg_query_prepared(store->pg, sql, &params, deadline_ms, &result, err) &&
+             (take_spans(states, result) ||
+              err_set(err, ERR_DATABASE, "the database returned the span of another order"));
+        pg_params_free(&params);
+        pg_result_clear(result);
+    }
+    ok = ok && ((!strbuf_failed(&orders) && !strbuf_failed(&events)) ||
+                err_set(err, ERR_MEMORY, "out of memory"));
+    strbuf_free(&orders);
+    strbuf_free(&events);
+    return ok;
 }
 
 /* ---- health ---- */

@@ -10,6 +10,7 @@
 #define ENGINE_STORE_H
 
 #include "adapter/pg.h"
+#include "domain/order_state.h"
 #include "engine/delivery.h"
 
 struct store;
@@ -107,13 +108,7 @@ MUST_CHECK enum store_result store_look_up(struct store *store, struct store_loo
 MUST_CHECK enum store_result store_find(struct store *store, struct store_search *search,
                                         struct err *err);
 
-/* What an explanation of one order is made of, in the order in which it shows them; all of it in
- * the memory of the answer. */
-struct store_register {
-    struct slice name, box_id, item; /* box_id empty: the order's own */
-    struct slice key;                /* empty: a fact without a register */
-    struct slice value;              /* JSON; empty: null */
-};
+/* What an explanation of one order is made of; all of it in the memory of the answer. */
 struct store_told {
     struct uuid id;
     struct slice source, provider, event_type, event_id;
@@ -129,12 +124,11 @@ struct store_explanation {
     /* out: */
     int64_t version; /* 0: there is no such order */
     struct slice document;
-    int64_t rule; /* 1 to 7: which gave the order's status */
-    struct store_register *registers;
-    size_t register_count;
+    struct order_state *state; /* whole; without FULL no personal fact has its value */
     struct store_told *deliveries; /* sorted by id */
     size_t delivery_count;
     struct pg_result *result;
+    struct arena *arena; /* STATE's */
 };
 MUST_CHECK enum store_result store_explain(struct store *store,
                                            struct store_explanation *explanation, struct err *err);

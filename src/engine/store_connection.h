@@ -4,27 +4,15 @@
 #define ENGINE_STORE_CONNECTION_H
 
 #include "engine/document_cache.h"
+#include "engine/states.h"
 #include "engine/store.h"
-
-/* The composite types of schema/0003_ingest.sql, in the order of the parameters of
- * waybill_data.ingest(). */
-enum row_type {
-    ROW_DELIVERY,
-    ROW_ORDER,
-    ROW_BOX,
-    ROW_EVENT,
-    ROW_DOCUMENT,
-    ROW_ORDER_CHANGE,
-    ROW_MANIFEST,
-    ROW_TYPES
-};
 
 struct store {
     char *dsn; /* wiped, it may hold a password */
     const char *application;
     enum store_patience patience;
     struct pg *pg;                    /* NULL: not connected */
-    uint32_t row_types[ROW_TYPES];    /* oids in this database; 0: not seen */
+    struct row_shape shapes[ROW_KINDS]; /* of the tables in this database */
     int64_t down_until_ms;            /* known to be down until then: no new attempt */
     struct document_cache *documents; /* of this connection; NULL: nothing was remembered */
 };
@@ -38,10 +26,25 @@ MUST_CHECK enum store_result store_run(struct store *store,
                                                     int64_t deadline_ms, struct err *err),
                                        void *context, struct err *err);
 
-/* Adds the seven arrays of rows that waybill_data.ingest() and, without the deliveries,
- * rebuild_order() take. */
-MUST_CHECK bool store_add_changes(struct store *store, struct pg_params *params,
-                                  struct delivery *const *deliveries, size_t count,
-                                  bool with_deliveries, struct err *err);
+/* Ends a transaction that failed. A failing rollback means a broken connection, which the next
+ * statement finds out by itself. */
+void store_roll_back(struct store *store, int64_t deadline_ms);
+
+/* What one transaction folds into, empty; DIGESTS as in struct states. NULL arena without memory.
+ */
+struct states store_states(const struct store *store, bool digests);
+/* The parts in COLUMN of all rows of RESULT. */
+MUST_CHECK bool store_load_states(struct states *states, const struct pg_result *result, int column,
+                                  struct err *err);
+
+/* Reads the span of the history again of those orders that have lost it (fold_loses_span()). */
+MUST_CHECK bool store_read_spans(struct store *store, struct states *states, int64_t deadline_ms,
+                                 struct err *err);
+
+/* What writes: READ COMMITTED whatever the database's default is, so that a statement sees what was
+ * committed before the lock that the one before it waited for. */
+extern const char STORE_BEGIN[];
+extern const char STORE_COMMIT[];
+extern const char STORE_WRITE_STATES[];
 
 #endif

@@ -1,46 +1,24 @@
 #include "engine/store_connection.h"
 
+#include "domain/shown.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 /* The columns of waybill_data.explain_order(). */
-enum column {
-    PART,
-    NUMBER,
-    NAME,
-    BOX_ID,
-    ITEM,
-    KEY,
-    VALUE,
+enum column_number {
+    VERSION,
+    DOCUMENT,
+    STATE,
     DELIVERY_ID,
     SOURCE,
     PROVIDER,
     EVENT_TYPE,
     EVENT_ID,
     RECEIVED_AT,
-    BODY
+    BODY,
+    LEFT_OUT
 };
-
-static void take_document(struct store_explanation *out, const struct pg_result *result,
-                          size_t row) {
-    out->version = pg_integer(result, row, NUMBER);
-    out->document = pg_bytes(result, row, VALUE);
-}
-
-static void take_rule(struct store_explanation *out, const struct pg_result *result, size_t row) {
-    out->rule = pg_integer(result, row, NUMBER);
-}
-
-static void take_register(struct store_explanation *out, const struct pg_result *result,
-                          size_t row) {
-    out->registers[out->register_count++] = (struct store_register){
-        .name = pg_bytes(result, row, NAME),
-        .box_id = pg_bytes(result, row, BOX_ID),
-        .item = pg_bytes(result, row, ITEM),
-        .key = pg_bytes(result, row, KEY),
-        .value = pg_bytes(result, row, VALUE),
-    };
-}
 
 static void take_delivery(struct store_explanation *out, const struct pg_result *result,
                           size_t row) {
@@ -52,37 +30,50 @@ static void take_delivery(struct store_explanation *out, const struct pg_result 
         .event_id = pg_bytes(result, row, EVENT_ID),
         .received_at = pg_timestamp(result, row, RECEIVED_AT),
         .body = pg_bytes(result, row, BODY),
-        .left_out = pg_integer(result, row, NUMBER) != 0,
+        .left_out = pg_integer(result, row, LEFT_OUT) != 0,
     };
     told->purged = pg_is_null(result, row, BODY) && !told->left_out;
     memcpy(told->id.bytes, pg_bytes(result, row, DELIVERY_ID).data, sizeof(told->id.bytes));
 }
 
-static const struct {
-    struct slice name;
-    void (*take)(struct store_explanation *out, const struct pg_result *result, size_t row);
-} PARTS[] = {
-    {SLICE("document"), take_document},
-    {SLICE("rule"), take_rule},
-    {SLICE("register"), take_register},
-    {SLICE("delivery"), take_delivery},
-};
-
-static bool take_parts(struct store_explanation *out, struct err *err) {
-    size_t rows = pg_row_count(out->result);
-    out->registers = calloc(rows + 1, sizeof(*out->registers));
-    out->deliveries = calloc(rows + 1, sizeof(*out->deliveries));
-    if (out->registers == NULL || out->deliveries == NULL) {
+/* The state of the order, with what it shows. */
+static bool take_state(struct store *store, struct store_explanation *out, struct err *err) {
+    struct states states = store_states(store, false);
+    bool failed = false;
+    out->arena = states.arena;
+    if (states.arena == NULL) {
         return err_set(err, ERR_MEMORY, "out of memory");
     }
-    for (size_t row = 0; row < rows; row++) {
-        for (size_t i = 0; i < ARRAY_LEN(PARTS); i++) {
-            if (slice_eq(pg_bytes(out->result, row, PART), PARTS[i].name)) {
-                PARTS[i].take(out, out->result, row);
-            }
+    if (!store_load_states(&states, out->result, STATE, err)) {
+        return false;
+    }
+    out->state = uuid_map_find(&states.orders, &out->order);
+    if (out->state == NULL) {
+        return err_set(err, ERR_DATABASE, "the database returned another order");
+    }
+    /* For the rule; what is shown is stored already. */
+    bool differs = shown_order(out->state, states.arena, &failed);
+    (void)differs;
+    return !failed || err_set(err, ERR_MEMORY, "out of memory");
+}
+
+static bool take_explanation(struct store *store, struct store_explanation *out, struct err *err) {
+    size_t rows = pg_row_count(out->result);
+    if (rows == 0) {
+        return true;
+    }
+    out->version = pg_integer(out->result, 0, VERSION);
+    out->document = pg_bytes(out->result, 0, DOCUMENT);
+    out->deliveries = calloc(rows, sizeof(*out->deliveries));
+    if (out->deliveries == NULL) {
+        return err_set(err, ERR_MEMORY, "out of memory");
+    }
+    for (size_t row = 1; row < rows; row++) {
+        if (!pg_is_null(out->result, row, DELIVERY_ID)) {
+            take_delivery(out, out->result, row);
         }
     }
-    return true;
+    return take_state(store, out, err);
 }
 
 static bool run_explain(struct store *store, void *context, int64_t deadline_ms, struct err *err) {
@@ -95,8 +86,8 @@ static bool run_explain(struct store *store, void *context, int64_t deadline_ms,
     pg_add_bool(&params, out->full);
     pg_add_bool(&params, out->events);
     pg_add_int8(&params, out->max_bytes);
-    bool ok =
-        pg_query(store->pg, sql, &params, deadline_ms, &out->result, err) && take_parts(out, err);
+    bool ok = pg_query(store->pg, sql, &params, deadline_ms, &out->result, err) &&
+              take_explanation(store, out, err);
     pg_params_free(&params);
     return ok;
 }
@@ -107,13 +98,13 @@ enum store_result store_explain(struct store *store, struct store_explanation *e
 }
 
 void store_explanation_free(struct store_explanation *explanation) {
-    free(explanation->registers);
     free(explanation->deliveries);
+    arena_free(explanation->arena);
     pg_result_clear(explanation->result);
-    explanation->registers = NULL;
     explanation->deliveries = NULL;
+    explanation->arena = NULL;
+    explanation->state = NULL;
     explanation->result = NULL;
-    explanation->register_count = 0;
     explanation->delivery_count = 0;
     explanation->version = 0;
 }

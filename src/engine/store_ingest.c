@@ -6,459 +6,348 @@
 #include <string.h>
 
 /*
- * Deliveries become arrays of rows, one a table. A row of the database may be changed by several
- * deliveries of a batch, or by one delivery several times: such changes get rounds 1, 2, … and the
- * function writes each row once a round. Rows are sorted by key, so that concurrent batches meet in
- * the same order.
+ * A batch is one transaction of two round trips: the deliveries go in and the state of their orders
+ * comes back, under the lock of the lane; what the new ones say is folded into it here; the rows
+ * that differ are written. Schema: take_deliveries() and write_states().
  */
 
-/* Where one row comes from. */
-struct row {
-    struct uuid order, key; /* sorted by; zero where a table has only one of them */
-    uint32_t delivery;      /* index in the batch */
-    uint32_t number;        /* index among the delivery's changes of this kind */
-    uint32_t round;
+/* A delivery of the batch, once. */
+struct unique {
+    struct uuid key; /* first */
+    struct delivery *delivery;
+    int64_t times;
+    enum delivery_outcome outcome;
 };
 
-static int compare_keys(const struct row *a, const struct row *b) {
-    int by_order = memcmp(&a->order, &b->order, sizeof(a->order));
-    return by_order != 0 ? by_order : memcmp(&a->key, &b->key, sizeof(a->key));
-}
-
-static int compare_rows(const void *left, const void *right) {
-    const struct row *a = left, *b = right;
-    int by_key = compare_keys(a, b);
-    if (by_key != 0) {
-        return by_key;
-    }
-    if (a->delivery != b->delivery) {
-        return a->delivery < b->delivery ? -1 : 1;
-    }
-    return (a->number > b->number) - (a->number < b->number);
-}
-
-static void sort_and_number(struct row *rows, size_t count) {
-    qsort(rows, count, sizeof(*rows), compare_rows);
-    for (size_t i = 0; i < count; i++) {
-        rows[i].round =
-            i > 0 && compare_keys(&rows[i - 1], &rows[i]) == 0 ? rows[i - 1].round + 1 : 1;
-    }
-}
-
-/* What one batch is encoded from. */
-struct encoding {
-    struct store *store;
-    struct pg_params *params;
+struct batch_work {
     struct delivery *const *deliveries;
-    struct row *rows; /* of the table at hand */
-    size_t row_count;
-    struct strbuf key; /* the register key at hand */
+    size_t count;
+    const struct uuid *replayed; /* the stored delivery that is read again; NULL: webhooks */
+    /* Of one attempt: */
+    struct store *store;
+    struct states states;
+    struct uuid_map uniques;
+    struct pg_params params;
+    int64_t *positions;
+    size_t position_count;
+    int64_t stamped_at;
 };
 
-/* One table: how many rows a delivery has in it, where they belong, and their columns. */
-struct table {
-    enum row_type type;
-    size_t (*count)(const struct delivery *delivery);
-    void (*locate)(const struct delivery *delivery, size_t number, struct row *row);
-    void (*encode)(struct encoding *encoding, struct pg_rows *out, const struct delivery *delivery,
-                   const struct row *row);
-};
+/* ---- what goes in ---- */
 
-static void add_ordinal(struct pg_rows *out, const struct row *row) {
-    pg_col_int4(out, (int32_t)row->delivery + 1);
-}
-
-static void add_fact_key(struct encoding *encoding, struct pg_rows *out,
-                         const struct delivery *delivery, uint32_t number) {
-    strbuf_clear(&encoding->key);
-    fact_key(&encoding->key, delivery->changes.version_at, &delivery->id, number);
-    pg_col_bytea(out, strbuf_slice(&encoding->key));
-}
-
-static void add_status_key(struct encoding *encoding, struct pg_rows *out,
-                           const struct delivery *delivery, const struct status_report *report,
-                           bool of_order, uint32_t number) {
-    strbuf_clear(&encoding->key);
-    status_key(&encoding->key, report, of_order, delivery->changes.version_at, &delivery->id,
-               number);
-    pg_col_bytea(out, strbuf_slice(&encoding->key));
-}
-
-/* ---- deliveries ---- */
-
-static size_t count_delivery(const struct delivery *delivery) {
-    (void)delivery;
-    return 1;
-}
-
-static void locate_delivery(const struct delivery *delivery, size_t number, struct row *row) {
-    (void)number;
-    row->key = delivery->id;
-}
-
-static struct slice reading_outcome(enum reading reading) {
-    switch (reading) {
-    case READING_APPLIED:
-        return delivery_outcome_name(OUTCOME_APPLIED);
-    case READING_QUARANTINED:
-        return delivery_outcome_name(OUTCOME_QUARANTINED);
-    case READING_IGNORED:
-    case READING_URL_CHECK:
-        break;
-    }
-    return delivery_outcome_name(OUTCOME_IGNORED);
-}
-
-static void encode_delivery(struct encoding *encoding, struct pg_rows *out,
-                            const struct delivery *delivery, const struct row *row) {
-    (void)encoding;
-    const struct changes *changes = &delivery->changes;
-    add_ordinal(out, row);
-    pg_col_int4(out, (int32_t)row->round);
-    pg_col_uuid(out, delivery->id.bytes);
-    pg_col_uuid(out, delivery->has_order ? delivery->order.bytes : NULL);
-    pg_col_text(out, delivery->source);
-    pg_col_text(out, delivery->provider);
-    if (changes->live_known) {
-        pg_col_bool(out, changes->live);
-    } else {
-        pg_col_null_bool(out);
-    }
-    pg_col_timestamptz(out, delivery->received_at);
-    pg_col_text(out, changes->event_type);
-    pg_col_text(out, changes->event_id);
-    pg_col_text(out, reading_outcome(delivery->reading));
-    pg_col_text(out, changes->detail);
-    pg_col_jsonb(out, delivery->headers);
-    pg_col_bytea(out, delivery->body);
-    pg_col_int8(out, (int64_t)delivery->quarantine_max);
-}
-
-/* ---- orders ---- */
-
-static size_t count_order(const struct delivery *delivery) {
-    return delivery->has_order ? 1 : 0;
-}
-
-static void locate_order(const struct delivery *delivery, size_t number, struct row *row) {
-    (void)number;
-    row->order = delivery->order;
-}
-
-static bool order_says_something(const struct order_change *order) {
-    return order->has_status || order->order_number.len > 0 || order->external_reference.len > 0 ||
-           order->courier_id.len > 0 || order->send_date != TIMESTAMP_NONE ||
-           order->destination.len > 0 || order->has_box_list;
-}
-
-static void encode_order(struct encoding *encoding, struct pg_rows *out,
-                         const struct delivery *delivery, const struct row *row) {
-    const struct order_change *order = &delivery->changes.order;
-    add_ordinal(out, row);
-    pg_col_int4(out, (int32_t)row->round);
-    pg_col_uuid(out, delivery->order.bytes);
-    pg_col_text(out, delivery->order_source);
-    pg_col_text(out, delivery->order_provider);
-    pg_col_bool(out, delivery->changes.live);
-    pg_col_text(out, delivery->changes.order_id);
-    if (order_says_something(order)) {
-        add_fact_key(encoding, out, delivery, 0);
-    } else {
-        pg_col_null_bytea(out);
-    }
-    if (order->has_status) {
-        add_status_key(encoding, out, delivery, &order->status, true, 0);
-    } else {
-        pg_col_null_bytea(out);
-    }
-    pg_col_text(out, order->has_status ? status_name(order->status.status) : SLICE_EMPTY);
-    pg_col_text(out, order->status.provider_status);
-    pg_col_text(out, order->status.detail);
-    pg_col_timestamptz(out, order->status.at);
-    pg_col_text(out, order->order_number);
-    pg_col_text(out, order->external_reference);
-    pg_col_timestamptz(out, order->send_date);
-    pg_col_text(out, order->courier_id);
-    pg_col_jsonb(out, order->destination);
-    if (order->has_box_list) {
-        pg_col_text_array(out, order->box_list, order->box_list_count);
-    } else {
-        pg_col_null_text_array(out);
-    }
-    pg_col_timestamptz(out, order->has_box_list ? delivery->changes.version_at : TIMESTAMP_NONE);
-}
-
-/* ---- boxes ---- */
-
-static size_t count_boxes(const struct delivery *delivery) {
-    return delivery->has_order ? delivery->changes.box_count : 0;
-}
-
-static void locate_box(const struct delivery *delivery, size_t number, struct row *row) {
-    row->order = delivery->order;
-    row->key = delivery->box_keys[number];
-}
-
-static void encode_box_status(struct encoding *encoding, struct pg_rows *out,
-                              const struct delivery *delivery, const struct box_change *box,
-                              uint32_t number) {
-    if (box->has_status) {
-        add_status_key(encoding, out, delivery, &box->status, false, number);
-    } else {
-        pg_col_null_bytea(out);
-    }
-    pg_col_bool(out, box->status.weak);
-    pg_col_text(out, box->has_status ? status_name(box->status.status) : SLICE_EMPTY);
-    pg_col_text(out, box->status.provider_status);
-    pg_col_text(out, box->status.detail);
-    pg_col_timestamptz(out, box->status.at);
-    pg_col_text(out, box->status.location);
-    pg_col_timestamptz(out, box->status.next_attempt_at);
-}
-
-static void encode_box(struct encoding *encoding, struct pg_rows *out,
-                       const struct delivery *delivery, const struct row *row) {
-    const struct box_change *box = &delivery->changes.boxes[row->number];
-    add_ordinal(out, row);
-    pg_col_int4(out, (int32_t)row->round);
-    pg_col_uuid(out, delivery->order.bytes);
-    pg_col_uuid(out, row->key.bytes);
-    pg_col_text(out, box->box_id);
-    add_fact_key(encoding, out, delivery, row->number);
-    encode_box_status(encoding, out, delivery, box, row->number);
-    pg_col_bool(out, box->was_delayed);
-    pg_col_bool(out, box->had_failed_attempt);
-    pg_col_timestamptz(out, box->shipped_at);
-    pg_col_text(out, box->tracking_number);
-    pg_col_text(out, box->carrier);
-    pg_col_text(out, box->tracking_url);
-    pg_col_text(out, delivery->tracking_url_template);
-    pg_col_date(out, box->estimated_delivery_date);
-    pg_col_timestamptz(out, box->estimated_delivery_at);
-    pg_col_jsonb(out, box->pickup_point);
-    pg_col_jsonb(out, box->items);
-    pg_col_text(out, box->label_url);
-    pg_col_text(out, box->signed_by);
-    pg_col_text(out, box->proof_of_delivery);
-}
-
-/* ---- history, documents, order changes, manifests ---- */
-
-static size_t count_events(const struct delivery *delivery) {
-    return delivery->has_order ? delivery->changes.event_count : 0;
-}
-
-static void locate_event(const struct delivery *delivery, size_t number, struct row *row) {
-    row->order = delivery->order;
-    row->key = delivery->event_keys[number];
-}
-
-static void encode_event(struct encoding *encoding, struct pg_rows *out,
-                         const struct delivery *delivery, const struct row *row) {
-    const struct tracking_event *event = &delivery->changes.events[row->number];
-    add_ordinal(out, row);
-    pg_col_int4(out, (int32_t)row->round);
-    pg_col_uuid(out, delivery->order.bytes);
-    pg_col_uuid(out, row->key.bytes);
-    pg_col_uuid(out, delivery->event_box_keys[row->number].bytes);
-    pg_col_uuid(out, delivery->id.bytes);
-    strbuf_clear(&encoding->key);
-    history_key(&encoding->key, delivery->changes.version_at, delivery->changes.snapshot_id,
-                &delivery->id, row->number);
-    pg_col_bytea(out, strbuf_slice(&encoding->key));
-    pg_col_timestamptz(out, event->occurred_at);
-    pg_col_text(out, status_name(event->status));
-    pg_col_text(out, event->detail);
-    pg_col_text(out, event->provider_status);
-    pg_col_text(out, event->location);
-    pg_col_text(out, event->message);
-    pg_col_text(out, event->previous_status);
-    pg_col_text(out, event->stands_for);
-}
-
-static size_t count_documents(const struct delivery *delivery) {
-    return delivery->has_order ? delivery->changes.document_count : 0;
-}
-
-static void locate_document(const struct delivery *delivery, size_t number, struct row *row) {
-    row->order = delivery->order;
-    row->key = delivery->document_box_keys[number];
-}
-
-static void encode_document(struct encoding *encoding, struct pg_rows *out,
-                            const struct delivery *delivery, const struct row *row) {
-    (void)encoding;
-    const struct document *document = &delivery->changes.documents[row->number];
-    add_ordinal(out, row);
-    pg_col_uuid(out, delivery->order.bytes);
-    pg_col_uuid(out, row->key.bytes);
-    pg_col_text(out, document->kind);
-    pg_col_text(out, document->url);
-}
-
-static size_t count_order_changes(const struct delivery *delivery) {
-    return delivery->has_order ? delivery->changes.order_change_count : 0;
-}
-
-static void encode_order_change(struct encoding *encoding, struct pg_rows *out,
-                                const struct delivery *delivery, const struct row *row) {
-    (void)encoding;
-    static const struct slice fields[] = {
-        [FIELD_STATUS] = SLICE("status"),
-        [FIELD_SEND_DATE] = SLICE("send_date"),
-        [FIELD_COURIER] = SLICE("courier"),
-        [FIELD_DESTINATION] = SLICE("destination"),
-    };
-    const struct order_field_change *change = &delivery->changes.order_changes[row->number];
-    add_ordinal(out, row);
-    pg_col_uuid(out, delivery->order.bytes);
-    pg_col_uuid(out, delivery->id.bytes);
-    pg_col_text(out, fields[change->field]);
-    pg_col_text(out, change->previous_value);
-    pg_col_text(out, change->new_value);
-    pg_col_timestamptz(out, change->occurred_at);
-}
-
-static size_t count_manifest(const struct delivery *delivery) {
-    return delivery->reading == READING_APPLIED && delivery->changes.has_manifest ? 1 : 0;
-}
-
-static void locate_manifest(const struct delivery *delivery, size_t number, struct row *row) {
-    (void)number;
-    row->key = delivery->manifest;
-}
-
-static void encode_manifest(struct encoding *encoding, struct pg_rows *out,
-                            const struct delivery *delivery, const struct row *row) {
-    const struct manifest *manifest = &delivery->changes.manifest;
-    add_ordinal(out, row);
-    pg_col_int4(out, (int32_t)row->round);
-    pg_col_uuid(out, delivery->manifest.bytes);
-    add_fact_key(encoding, out, delivery, 0);
-    pg_col_text(out, delivery->source);
-    pg_col_bool(out, delivery->changes.live);
-    pg_col_text(out, manifest->shipment_id);
-    pg_col_text(out, manifest->awb_number);
-    if (manifest->parcel_count >= 0) {
-        pg_col_int8(out, manifest->parcel_count);
-    } else {
-        pg_col_null_int8(out);
-    }
-    pg_col_text(out, manifest->country);
-    pg_col_timestamptz(out, manifest->submitted_at);
-}
-
-/* In the order of the function's parameters. */
-static const struct table tables[] = {
-    {ROW_DELIVERY, count_delivery, locate_delivery, encode_delivery},
-    {ROW_ORDER, count_order, locate_order, encode_order},
-    {ROW_BOX, count_boxes, locate_box, encode_box},
-    {ROW_EVENT, count_events, locate_event, encode_event},
-    {ROW_DOCUMENT, count_documents, locate_document, encode_document},
-    {ROW_ORDER_CHANGE, count_order_changes, locate_order, encode_order_change},
-    {ROW_MANIFEST, count_manifest, locate_manifest, encode_manifest},
-};
-
-static size_t count_rows(const struct table *table, struct delivery *const *deliveries,
-                         size_t count) {
-    size_t total = 0;
-    for (size_t i = 0; i < count; i++) {
-        total += table->count(deliveries[i]);
-    }
-    return total;
-}
-
-static void encode_table(struct encoding *encoding, const struct table *table,
-                         size_t delivery_count) {
-    encoding->row_count = 0;
-    for (size_t i = 0; i < delivery_count; i++) {
-        size_t rows = table->count(encoding->deliveries[i]);
-        for (size_t number = 0; number < rows; number++) {
-            struct row *row = &encoding->rows[encoding->row_count++];
-            *row = (struct row){.delivery = (uint32_t)i, .number = (uint32_t)number};
-            table->locate(encoding->deliveries[i], number, row);
+static bool find_uniques(struct batch_work *work, struct err *err) {
+    for (size_t i = 0; i < work->count; i++) {
+        struct unique *unique = uuid_map_find(&work->uniques, &work->deliveries[i]->id);
+        if (unique == NULL) {
+            unique = arena_alloc(work->states.arena, sizeof(*unique));
+            if (unique == NULL) {
+                return err_set(err, ERR_MEMORY, "out of memory");
+            }
+            *unique = (struct unique){.key = work->deliveries[i]->id,
+                                      .delivery = work->deliveries[i]};
+            if (!uuid_map_add(&work->uniques, unique, work->states.arena)) {
+                return err_set(err, ERR_MEMORY, "out of memory");
+            }
         }
+        unique->times++;
     }
-    sort_and_number(encoding->rows, encoding->row_count);
+    return true;
+}
 
+static const struct unique *unique_at(const struct batch_work *work, size_t i) {
+    return work->uniques.items[i];
+}
+
+static void add_deliveries(struct batch_work *work, enum row_kind kind) {
     struct pg_rows out;
-    pg_rows_begin(&out, encoding->params, encoding->store->row_types[table->type]);
-    for (size_t i = 0; i < encoding->row_count; i++) {
-        const struct row *row = &encoding->rows[i];
-        pg_row_begin(&out);
-        table->encode(encoding, &out, encoding->deliveries[row->delivery], row);
-        pg_row_end(&out);
+    pg_rows_begin(&out, &work->params, work->store->shapes[kind].type);
+    for (size_t i = 0; i < work->uniques.count; i++) {
+        const struct delivery_row row = delivery_row_of(unique_at(work, i)->delivery);
+        shape_encode(&work->store->shapes[kind], &out, &row);
     }
     pg_rows_end(&out);
 }
 
-bool store_add_changes(struct store *store, struct pg_params *params,
-                       struct delivery *const *deliveries, size_t count, bool with_deliveries,
-                       struct err *err) {
-    size_t most = 1;
-    for (size_t i = 0; i < ARRAY_LEN(tables); i++) {
-        size_t rows = count_rows(&tables[i], deliveries, count);
-        most = rows > most ? rows : most;
-    }
-    struct encoding encoding = {.store = store,
-                                .params = params,
-                                .deliveries = deliveries,
-                                .rows = calloc(most, sizeof(struct row))};
-    strbuf_init(&encoding.key, LIMIT_ID + 64);
-    if (encoding.rows == NULL) {
+static bool add_numbers(struct batch_work *work, struct err *err) {
+    int64_t *numbers = arena_array(work->states.arena, work->uniques.count, sizeof(*numbers));
+    if (numbers == NULL) {
         return err_set(err, ERR_MEMORY, "out of memory");
     }
-    for (size_t i = with_deliveries ? 0 : 1; i < ARRAY_LEN(tables); i++) {
-        encode_table(&encoding, &tables[i], count);
+    for (size_t i = 0; i < work->uniques.count; i++) {
+        numbers[i] = unique_at(work, i)->times;
     }
-    bool ok =
-        !strbuf_failed(&encoding.key) || err_set(err, ERR_MEMORY, "a register key is too long");
-    strbuf_free(&encoding.key);
-    free(encoding.rows);
+    pg_add_int8_array(&work->params, numbers, work->uniques.count);
+    for (size_t i = 0; i < work->uniques.count; i++) {
+        numbers[i] = (int64_t)unique_at(work, i)->delivery->quarantine_max;
+    }
+    pg_add_int8_array(&work->params, numbers, work->uniques.count);
+    return true;
+}
+
+/* Keys that the batch asks for, beside the keys of their orders. */
+struct wanted {
+    struct strbuf orders, keys;
+};
+
+static void want(struct wanted *wanted, const struct delivery *delivery, const struct uuid *key) {
+    strbuf_add(&wanted->orders, delivery->order.bytes, sizeof(delivery->order.bytes));
+    strbuf_add(&wanted->keys, key->bytes, sizeof(key->bytes));
+}
+
+static void want_boxes(struct wanted *wanted, const struct delivery *delivery) {
+    for (size_t i = 0; i < delivery->changes.box_count; i++) {
+        want(wanted, delivery, &delivery->box_keys[i]);
+    }
+}
+
+/* A row that belongs to its delivery alone is new when that is. */
+static void want_events(struct wanted *wanted, const struct delivery *delivery) {
+    for (size_t i = 0; i < delivery->changes.event_count; i++) {
+        if (delivery->changes.events[i].sender_event_id.len > 0) {
+            want(wanted, delivery, &delivery->event_keys[i]);
+        }
+    }
+}
+
+static void want_documents(struct wanted *wanted, const struct delivery *delivery) {
+    for (size_t i = 0; i < delivery->changes.document_count; i++) {
+        want(wanted, delivery, &delivery->document_keys[i]);
+    }
+}
+
+static int compare_pairs(const void *left, const void *right) {
+    return memcmp(left, right, 2 * sizeof(struct uuid));
+}
+
+/* Each pair once, in two arrays. */
+static bool add_pairs(struct batch_work *work, const struct wanted *wanted, struct err *err) {
+    struct slice orders = strbuf_slice(&wanted->orders), keys = strbuf_slice(&wanted->keys);
+    size_t count = keys.len / sizeof(struct uuid), distinct = 0;
+    struct uuid(*pairs)[2] = arena_array(work->states.arena, count + 1, sizeof(*pairs));
+    struct uuid *column = arena_array(work->states.arena, count + 1, sizeof(*column));
+    if (pairs == NULL || column == NULL || strbuf_failed(&wanted->orders) ||
+        strbuf_failed(&wanted->keys)) {
+        return err_set(err, ERR_MEMORY, "out of memory");
+    }
+    for (size_t i = 0; i < count; i++) {
+        memcpy(&pairs[i][0], orders.data + i * sizeof(struct uuid), sizeof(struct uuid));
+        memcpy(&pairs[i][1], keys.data + i * sizeof(struct uuid), sizeof(struct uuid));
+    }
+    qsort(pairs, count, sizeof(*pairs), compare_pairs);
+    for (size_t i = 0; i < count; i++) {
+        if (distinct == 0 || compare_pairs(pairs[distinct - 1], pairs[i]) != 0) {
+            memmove(pairs[distinct++], pairs[i], sizeof(*pairs));
+        }
+    }
+    for (size_t part = 0; part < 2; part++) {
+        for (size_t i = 0; i < distinct; i++) {
+            column[i] = pairs[i][part];
+        }
+        pg_add_uuid_array(&work->params, (const uint8_t *)column, distinct);
+    }
+    return true;
+}
+
+static bool add_wanted(struct batch_work *work,
+                       void (*want_of)(struct wanted *, const struct delivery *), struct err *err) {
+    struct wanted wanted = {STRBUF_INIT(LIMIT_STATES), STRBUF_INIT(LIMIT_STATES)};
+    for (size_t i = 0; i < work->uniques.count; i++) {
+        const struct delivery *delivery = unique_at(work, i)->delivery;
+        if (delivery->has_order) {
+            want_of(&wanted, delivery);
+        }
+    }
+    bool ok = add_pairs(work, &wanted, err);
+    strbuf_free(&wanted.orders);
+    strbuf_free(&wanted.keys);
     return ok;
 }
 
-/* ---- the call ---- */
-
-struct ingest {
-    struct delivery *const *deliveries;
-    size_t count;
-};
-
-static bool take_outcomes(const struct pg_result *result, const struct ingest *ingest,
-                          struct err *err) {
-    if (pg_row_count(result) != ingest->count) {
-        return err_set(err, ERR_DATABASE,
-                       "the ingest function gave %zu outcomes for %zu deliveries",
-                       pg_row_count(result), ingest->count);
+/* The keys of the deliveries that it applies to, each once. */
+static bool add_keys(struct batch_work *work, bool (*applies)(const struct delivery *),
+                     const struct uuid *(*key_of)(const struct delivery *), struct err *err) {
+    struct uuid *keys = arena_array(work->states.arena, work->uniques.count, sizeof(*keys));
+    size_t count = 0;
+    if (keys == NULL) {
+        return err_set(err, ERR_MEMORY, "out of memory");
     }
-    for (size_t i = 0; i < ingest->count; i++) {
-        if (!delivery_outcome_find(pg_bytes(result, i, 0), &ingest->deliveries[i]->outcome)) {
+    for (size_t i = 0; i < work->uniques.count; i++) {
+        const struct delivery *delivery = unique_at(work, i)->delivery;
+        bool is_there = !applies(delivery);
+        for (size_t j = 0; !is_there && j < count; j++) {
+            is_there = uuid_eq(&keys[j], key_of(delivery));
+        }
+        if (!is_there) {
+            keys[count++] = *key_of(delivery);
+        }
+    }
+    pg_add_uuid_array(&work->params, (const uint8_t *)keys, count);
+    return true;
+}
+
+static bool has_box_list(const struct delivery *delivery) {
+    return delivery->has_order && delivery->changes.order.has_box_list;
+}
+
+static const struct uuid *order_of(const struct delivery *delivery) {
+    return &delivery->order;
+}
+
+static bool has_manifest(const struct delivery *delivery) {
+    return delivery->reading == READING_APPLIED && delivery->changes.has_manifest;
+}
+
+static const struct uuid *manifest_of(const struct delivery *delivery) {
+    return &delivery->manifest;
+}
+
+/* The parameters of take_deliveries() or, for one that is read again, take_replayed(). */
+static bool add_batch(struct batch_work *work, struct err *err) {
+    if (work->replayed != NULL) {
+        pg_add_uuid(&work->params, work->replayed->bytes);
+        add_deliveries(work, ROWS_DELIVERIES);
+    } else {
+        add_deliveries(work, ROWS_DELIVERIES);
+        add_deliveries(work, ROWS_BODIES);
+    }
+    return (work->replayed != NULL || add_numbers(work, err)) && add_keys(work, has_box_list, order_of, err) &&
+           add_wanted(work, want_boxes, err) && add_wanted(work, want_events, err) &&
+           add_wanted(work, want_documents, err) && add_keys(work, has_manifest, manifest_of, err);
+}
+
+/* ---- what comes back ---- */
+
+static bool take_outcomes(struct batch_work *work, struct slice value, struct err *err) {
+    struct pg_reader reader;
+    struct slice name;
+    if (!pg_read_array(value, &reader) || reader.left != work->uniques.count) {
+        return err_set(err, ERR_DATABASE, "the database gave %zu outcomes for %zu deliveries",
+                       reader.left, work->uniques.count);
+    }
+    for (size_t i = 0; i < work->uniques.count; i++) {
+        struct unique *unique = work->uniques.items[i];
+        if (!pg_read_next(&reader, &name) || !delivery_outcome_find(name, &unique->outcome)) {
             return err_set(err, ERR_DATABASE,
-                           "the ingest function gave an outcome that this release does not know");
+                           "the database gave an outcome that this release does not know");
         }
     }
     return true;
 }
 
+static bool take_positions(struct batch_work *work, struct slice value, struct err *err) {
+    struct pg_reader reader;
+    struct slice number;
+    if (!pg_read_array(value, &reader)) {
+        return err_set(err, ERR_DATABASE, "the database gave no positions of the feed");
+    }
+    work->positions = arena_array(work->states.arena, reader.left + 1, sizeof(*work->positions));
+    if (work->positions == NULL) {
+        return err_set(err, ERR_MEMORY, "out of memory");
+    }
+    while (pg_read_next(&reader, &number)) {
+        work->positions[work->position_count++] = pg_value_integer(number);
+    }
+    return true;
+}
+
+static bool take_state(struct batch_work *work, const struct pg_result *result, struct err *err) {
+    work->stamped_at = pg_timestamp(result, 0, 2);
+    return take_outcomes(work, pg_bytes(result, 0, 0), err) &&
+           take_positions(work, pg_bytes(result, 0, 1), err) &&
+           store_load_states(&work->states, result, 3, err);
+}
+
+/* ---- what comes of it ---- */
+
+static bool fold_new(struct batch_work *work, struct err *err) {
+    for (size_t i = 0; i < work->uniques.count; i++) {
+        const struct unique *unique = unique_at(work, i);
+        if (unique->outcome == OUTCOME_APPLIED && !states_fold(&work->states, unique->delivery, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Each delivery's, on success: of one that came several times in the batch the first is the new
+ * one. */
+static void spread_outcomes(struct batch_work *work) {
+    for (size_t i = 0; i < work->count; i++) {
+        struct delivery *delivery = work->deliveries[i];
+        const struct unique *unique = uuid_map_find(&work->uniques, &delivery->id);
+        bool repeats = unique->delivery != delivery && unique->outcome != OUTCOME_REFUSED;
+        delivery->outcome = repeats ? OUTCOME_DUPLICATE : unique->outcome;
+    }
+}
+
+static bool write_and_commit(struct batch_work *work, int64_t deadline_ms, struct err *err) {
+    struct pg_step steps[] = {{.sql = STORE_WRITE_STATES, .params = &work->params},
+                              {.sql = STORE_COMMIT}};
+    bool nothing = work->states.orders.count == 0 && work->states.manifests.count == 0;
+    pg_params_free(&work->params);
+    pg_params_init(&work->params, LIMIT_STATEMENT);
+    states_add_rows(&work->states, &work->params);
+    bool ok = nothing ? pg_pipeline(work->store->pg, &steps[1], 1, deadline_ms, err)
+                      : pg_pipeline(work->store->pg, steps, ARRAY_LEN(steps), deadline_ms, err);
+    pg_result_clear(steps[0].result);
+    pg_result_clear(steps[1].result);
+    return ok;
+}
+
+static bool run_transaction(struct batch_work *work, int64_t deadline_ms, struct err *err) {
+    static const char take[] =
+        "SELECT t.outcomes, t.positions, t.stamped_at, t.state"
+        " FROM waybill_data.take_deliveries($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) t";
+    static const char take_replayed[] =
+        "SELECT t.outcomes, t.positions, t.stamped_at, t.state"
+        " FROM waybill_data.take_replayed($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) t";
+    struct store *store = work->store;
+    struct pg_step steps[] = {{.sql = STORE_BEGIN},
+                              {.sql = work->replayed != NULL ? take_replayed : take,
+                               .params = &work->params}};
+    bool ok = find_uniques(work, err) && add_batch(work, err);
+    if (!ok) {
+        return false;
+    }
+    ok = pg_pipeline(store->pg, steps, ARRAY_LEN(steps), deadline_ms, err);
+    ok = ok && take_state(work, steps[1].result, err) && fold_new(work, err) &&
+         store_read_spans(store, &work->states, deadline_ms, err) &&
+         states_show(&work->states, work->positions, work->position_count, work->stamped_at, err) &&
+         write_and_commit(work, deadline_ms, err);
+    pg_result_clear(steps[0].result);
+    pg_result_clear(steps[1].result);
+    if (!ok) {
+        store_roll_back(store, deadline_ms);
+    }
+    return ok;
+}
+
 static bool run_ingest(struct store *store, void *context, int64_t deadline_ms, struct err *err) {
-    static const char sql[] =
-        "SELECT o.outcome FROM pg_catalog.unnest(waybill_data.ingest($1, $2, $3, $4, $5, $6, $7))"
-        " WITH ORDINALITY AS o (outcome, ordinal) ORDER BY o.ordinal";
-    const struct ingest *ingest = context;
-    struct pg_params params;
-    struct pg_result *result = NULL;
-    pg_params_init(&params, (size_t)256 << 20);
-    bool ok = store_add_changes(store, &params, ingest->deliveries, ingest->count, true, err) &&
-              pg_query_prepared(store->pg, sql, &params, deadline_ms, &result, err) &&
-              take_outcomes(result, ingest, err);
-    pg_params_free(&params);
-    pg_result_clear(result);
+    const struct batch_work *given = context;
+    struct batch_work work = {.deliveries = given->deliveries,
+                              .count = given->count,
+                              .replayed = given->replayed,
+                              .store = store,
+                              .states = store_states(store, true)};
+    pg_params_init(&work.params, LIMIT_STATEMENT);
+    bool ok = work.states.arena != NULL ? run_transaction(&work, deadline_ms, err)
+                                        : err_set(err, ERR_MEMORY, "out of memory");
+    if (ok) {
+        spread_outcomes(&work);
+    }
+    pg_params_free(&work.params);
+    arena_free(work.states.arena);
     return ok;
 }
 
 enum store_result store_ingest(struct store *store, struct delivery *const *deliveries,
                                size_t count, struct err *err) {
-    struct ingest ingest = {deliveries, count};
-    return store_run(store, run_ingest, &ingest, err);
+    struct batch_work work = {.deliveries = deliveries, .count = count};
+    return store_run(store, run_ingest, &work, err);
+}
+
+enum store_result store_replay(struct store *store, const struct uuid *id,
+                               struct delivery *delivery, struct err *err) {
+    struct batch_work work = {.deliveries = &delivery, .count = 1, .replayed = id};
+    return store_run(store, run_ingest, &work, err);
 }

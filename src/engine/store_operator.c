@@ -335,40 +335,6 @@ enum store_result store_stored(struct store *store, const struct uuid *id,
     return ask_batch(store, &question, batch, err);
 }
 
-/* ---- replay ---- */
-
-struct replayed {
-    const struct uuid *id;
-    struct delivery *delivery;
-};
-
-static bool run_replay(struct store *store, void *context, int64_t deadline_ms, struct err *err) {
-    const struct replayed *replayed = context;
-    struct delivery *const deliveries[] = {replayed->delivery};
-    struct pg_params params;
-    struct pg_result *result = NULL;
-    pg_params_init(&params, (size_t)256 << 20);
-    pg_add_uuid(&params, replayed->id->bytes);
-    bool ok =
-        store_add_changes(store, &params, deliveries, 1, true, err) &&
-        pg_query_prepared(store->pg, "SELECT waybill_data.replay($1, $2, $3, $4, $5, $6, $7, $8)",
-                          &params, deadline_ms, &result, err);
-    pg_params_free(&params);
-    replayed->delivery->outcome = OUTCOME_REFUSED;
-    if (ok && !pg_is_null(result, 0, 0) &&
-        !delivery_outcome_find(pg_bytes(result, 0, 0), &replayed->delivery->outcome)) {
-        ok = err_set(err, ERR_DATABASE, "an outcome that this release does not know");
-    }
-    pg_result_clear(result);
-    return ok || explain_old_schema(err);
-}
-
-enum store_result store_replay(struct store *store, const struct uuid *id,
-                               struct delivery *delivery, struct err *err) {
-    struct replayed replayed = {id, delivery};
-    return store_run(store, run_replay, &replayed, err);
-}
-
 /* ---- purging ---- */
 
 /* Deliveries, and orders, in one transaction. What is looked at is found by the primary key, so
@@ -455,6 +421,40 @@ enum store_result store_purge_step(struct store *store, struct store_purge *purg
     return STORE_OK;
 }
 
+/* ---- pruning ---- */
+
+struct pruning {
+    int64_t position, pruned;
+    int32_t entries;
+};
+
+static bool run_prune(struct store *store, void *context, int64_t deadline_ms, struct err *err) {
+    struct pruning *pruning = context;
+    struct pg_params params;
+    struct pg_result *result = NULL;
+    pg_params_init(&params, 4096);
+    pg_add_int8(&params, pruning->position);
+    pg_add_int4(&params, pruning->entries);
+    bool ok = pg_query(store->pg, "SELECT looked_to, pruned FROM waybill_data.prune_feed($1, $2)",
+                       &params, deadline_ms, &result, err);
+    pg_params_free(&params);
+    if (ok) {
+        pruning->position = pg_is_null(result, 0, 0) ? -1 : pg_integer(result, 0, 0);
+        pruning->pruned = pg_integer(result, 0, 1);
+    }
+    pg_result_clear(result);
+    return ok;
+}
+
+enum store_result store_prune_feed(struct store *store, int64_t *position, int32_t entries,
+                                   int64_t *pruned, struct err *err) {
+    struct pruning pruning = {*position, 0, entries};
+    enum store_result result = store_run(store, run_prune, &pruning, err);
+    *position = pruning.position;
+    *pruned = pruning.pruned;
+    return result;
+}
+
 /* ---- looking ---- */
 
 enum store_result store_order_timeline(struct store *store, const struct uuid *order, bool full,
@@ -506,7 +506,7 @@ enum store_result store_overview(struct store *store, struct pg_result **rows, s
         " 'schema', (SELECT COALESCE(pg_catalog.max(m.number), 0) FROM waybill_data.schema_migrations m),"
         " 'bytes', pg_catalog.pg_database_size(pg_catalog.current_database()),"
         " 'orders', (SELECT pg_catalog.count(*) FROM waybill_data.orders o),"
-        " 'orders_with_attention', (SELECT pg_catalog.count(*) FROM waybill_data.orders o WHERE o.attention <> '{}'),"
+        " 'orders_with_attention', (SELECT pg_catalog.count(*) FROM waybill_data.orders o WHERE o.attention IS NOT NULL),"
         " 'last_change_at', (SELECT waybill_data.instant(o.updated_at) FROM waybill_data.orders o"
         "  WHERE o.order_key = (SELECT f.order_key FROM waybill_data.feed f ORDER BY f.position DESC LIMIT 1)),"
         " 'last_received_at', (SELECT waybill_data.instant(pg_catalog.max(d.received_at)) FROM waybill_data.deliveries d),"
