@@ -50,14 +50,14 @@ BEGIN
                           ORDER BY t.box_key, t.occurred_at, t.status, COALESCE(t.provider_status, ''), t.event_key) e
                     GROUP BY e.box_key) h ON h.box_key = b.box_key
                 LEFT JOIN (
-                    SELECT d.box_key, array_to_json(array_agg(d.paper)) AS documents
-                    FROM (SELECT u.box_key, (SELECT row_to_json(r) FROM (SELECT u.kind, u.url) r) AS paper
+                    SELECT l.box_key, array_to_json(array_agg(l.paper)) AS documents
+                    FROM (SELECT k.box_key, (SELECT row_to_json(r) FROM (SELECT k.kind, k.url) r) AS paper
                           FROM (SELECT t.box_key, t.kind, t.url FROM waybill_data.documents t WHERE full_scope AND t.order_key = o.order_key
                                 UNION
-                                SELECT l.box_key, 'label', l.label_url FROM waybill_data.boxes l
-                                WHERE full_scope AND l.order_key = o.order_key AND l.label_url IS NOT NULL) u
-                          ORDER BY u.box_key, u.kind, u.url) d
-                    GROUP BY d.box_key) p ON p.box_key = b.box_key
+                                SELECT n.box_key, 'label', n.label_url FROM waybill_data.boxes n
+                                WHERE full_scope AND n.order_key = o.order_key AND n.label_url IS NOT NULL) k
+                          ORDER BY k.box_key, k.kind, k.url) l
+                    GROUP BY l.box_key) p ON p.box_key = b.box_key
                 WHERE b.order_key = o.order_key ORDER BY b.box_id) x)) AS boxes,
             waybill_data.instant(o.first_event_at) AS first_event_at, waybill_data.instant(o.last_event_at) AS last_event_at,
             waybill_data.instant(o.updated_at) AS updated_at, o.version

@@ -155,18 +155,19 @@ static const struct column FEED_COLUMNS[] = {
 
 /* The facts, each in the column of its name. */
 #define FACT_COLUMN_TEXT(struct_, fact_, name_)                                                    \
-    {.name = SLICE(name_),                                                                         \
-     .kind = COLUMN_TEXT,                                                                          \
-     .offset = offsetof(struct struct_, values) + (fact_) * sizeof(struct fact_value) +            \
-               offsetof(struct fact_value, text),                                                  \
-     .digests = offsetof(struct struct_, digests),                                                 \
-     .bit = UINT32_C(1) << (fact_)}
+    {                                                                                              \
+        .name = SLICE(name_), .kind = COLUMN_TEXT,                                                 \
+        .offset = offsetof(struct struct_, values) + (fact_) * sizeof(struct fact_value) +         \
+                  offsetof(struct fact_value, text),                                               \
+        .digests = offsetof(struct struct_, digests), .bit = UINT32_C(1) << (fact_)                \
+    }
 #define FACT_COLUMN_JSON FACT_COLUMN_TEXT
 #define FACT_COLUMN_NUMBER(struct_, fact_, name_, kind_)                                           \
-    {.name = SLICE(name_),                                                                         \
-     .kind = (kind_),                                                                              \
-     .offset = offsetof(struct struct_, values) + (fact_) * sizeof(struct fact_value) +            \
-               offsetof(struct fact_value, number)}
+    {                                                                                              \
+        .name = SLICE(name_), .kind = (kind_),                                                     \
+        .offset = offsetof(struct struct_, values) + (fact_) * sizeof(struct fact_value) +         \
+                  offsetof(struct fact_value, number)                                              \
+    }
 #define FACT_COLUMN_TIME(struct_, fact_, name_)                                                    \
     FACT_COLUMN_NUMBER(struct_, fact_, name_, COLUMN_TIME)
 #define FACT_COLUMN_DATE(struct_, fact_, name_)                                                    \
