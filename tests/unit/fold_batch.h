@@ -62,11 +62,11 @@ static inline bool wants_box(const struct fold_batch *batch, const struct uuid *
     return false;
 }
 
-/* The greater of two values of a column, as numbers. */
-static inline void keep_extreme(struct slice *kept, struct slice value, int sign) {
-    if (value.data != NULL && (kept->data == NULL || sign * (pg_value_integer(value) >
-                                                             pg_value_integer(*kept)) > 0 ||
-                               (sign < 0 && pg_value_integer(value) < pg_value_integer(*kept)))) {
+/* The greatest, or the least, of the values of a column. */
+static inline void keep_extreme(struct slice *kept, struct slice value, bool greatest) {
+    int64_t number = pg_value_integer(value), held = pg_value_integer(*kept);
+    if (value.data != NULL &&
+        (kept->data == NULL || (greatest ? number > held : number < held))) {
         *kept = value;
     }
 }
@@ -89,9 +89,9 @@ static inline void add_to_summary(const struct fold_database *db, const struct s
     struct summing *sum = &sums[status];
     sum->count++;
     sum->status = *column_of(db, ROWS_BOXES, box, "status");
-    keep_extreme(&sum->status_at, *column_of(db, ROWS_BOXES, box, "status_at"), 1);
-    keep_extreme(&sum->shipped_at, *column_of(db, ROWS_BOXES, box, "shipped_at"), -1);
-    keep_extreme(&sum->delivered_at, *delivered_at, 1);
+    keep_extreme(&sum->status_at, *column_of(db, ROWS_BOXES, box, "status_at"), true);
+    keep_extreme(&sum->shipped_at, *column_of(db, ROWS_BOXES, box, "shipped_at"), false);
+    keep_extreme(&sum->delivered_at, *delivered_at, true);
     sum->moved = sum->moved || (delivered_at->data != NULL && last_open_at->data != NULL &&
                                 pg_value_integer(*last_open_at) > pg_value_integer(*delivered_at));
 }
@@ -210,8 +210,8 @@ static inline void read_spans(const struct fold_database *db, struct states *sta
                 const struct stored_row *row = db->rows[kinds[k]].items[j];
                 if (uuid_eq(&row->order, &order->key) &&
                     (kinds[k] != ROWS_EVENTS || uuid_map_find(&order->events, &row->key) == NULL)) {
-                    keep_extreme(&first, *column_of(db, kinds[k], row, "occurred_at"), -1);
-                    keep_extreme(&last, *column_of(db, kinds[k], row, "occurred_at"), 1);
+                    keep_extreme(&first, *column_of(db, kinds[k], row, "occurred_at"), false);
+                    keep_extreme(&last, *column_of(db, kinds[k], row, "occurred_at"), true);
                 }
             }
         }
