@@ -314,6 +314,19 @@ static void a_value_that_is_cut_off_is_refused(void **state) {
     }
 }
 
+static void an_empty_value_at_the_end_is_not_null(void **state) {
+    struct pg_params params;
+    struct pg_rows rows;
+    struct pg_reader reader;
+    (void)state;
+    begin(&params, &rows);
+    pg_col_bytea(&rows, SLICE_EMPTY);
+    end(&params, &rows);
+    assert_true(pg_read_row(first_row(&params), &reader));
+    assert_non_null(next_of(&reader).data);
+    pg_params_free(&params);
+}
+
 static void an_array_of_two_dimensions_is_refused(void **state) {
     static const uint8_t array[] = {0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 25, 0, 0, 0, 1, 0, 0, 0, 1};
     struct pg_reader reader;
@@ -437,6 +450,7 @@ int main(void) {
         cmocka_unit_test(what_is_written_is_read_again),
         cmocka_unit_test(integers_of_every_width_are_read),
         cmocka_unit_test(a_value_that_is_cut_off_is_refused),
+        cmocka_unit_test(an_empty_value_at_the_end_is_not_null),
         cmocka_unit_test(an_array_of_two_dimensions_is_refused),
         cmocka_unit_test(the_same_values_are_equal),
         cmocka_unit_test(a_row_that_cannot_be_made_fails_the_statement),
