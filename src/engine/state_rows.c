@@ -262,18 +262,23 @@ static bool add_column(struct row_shape *shape, enum row_kind kind, struct slice
     return true;
 }
 
+bool shapes_add(struct row_shape shapes[ROW_KINDS], struct slice table, uint32_t row_type,
+                struct slice column, uint32_t column_type, struct err *err) {
+    for (enum row_kind kind = 0; kind < ROW_KINDS; kind++) {
+        if (slice_eq(table, TABLES[kind].name)) {
+            shapes[kind].type = row_type;
+            return add_column(&shapes[kind], kind, column, column_type, err);
+        }
+    }
+    return true;
+}
+
 static bool take_columns(const struct pg_result *result, struct row_shape shapes[ROW_KINDS],
                          struct err *err) {
     for (size_t row = 0; row < pg_row_count(result); row++) {
-        for (enum row_kind kind = 0; kind < ROW_KINDS; kind++) {
-            if (!slice_eq(pg_bytes(result, row, 0), TABLES[kind].name)) {
-                continue;
-            }
-            shapes[kind].type = (uint32_t)pg_integer(result, row, 1);
-            if (!add_column(&shapes[kind], kind, pg_bytes(result, row, 2),
-                            (uint32_t)pg_integer(result, row, 3), err)) {
-                return false;
-            }
+        if (!shapes_add(shapes, pg_bytes(result, row, 0), (uint32_t)pg_integer(result, row, 1),
+                        pg_bytes(result, row, 2), (uint32_t)pg_integer(result, row, 3), err)) {
+            return false;
         }
     }
     return true;
