@@ -179,6 +179,8 @@ static bool fold_all(struct attempt *attempt, const struct store_rebuild *rebuil
         attempt->after->updated_at = attempt->before->updated_at;
         attempt->after->writes = attempt->before->writes;
         attempt->after->provider = attempt->before->provider;
+    } else {
+        attempt->after->updated_at = 0; /* until it is announced */
     }
     bool shown = shown_order(attempt->after, attempt->made.arena, &failed);
     (void)shown;
