@@ -61,9 +61,9 @@ def has_fastapi() -> bool:
 class Runtimes:
     """What is there of what peers need."""
 
-    php_fpm: str | None
-    node_modules: Path | None
-    fastapi: bool
+    php_fpm: str | None = None
+    node_modules: Path | None = None
+    fastapi: bool = False
 
     @classmethod
     def find(cls) -> Runtimes:
@@ -122,8 +122,7 @@ class PeerStore(Store):
         self.create()
         with psycopg.connect(self.dsn(), autocommit=True) as peer:
             peer.execute((FOLDER / "stored.sql").read_text().replace(":orders", str(STATUS_ORDERS)))
-        self.admin.execute("VACUUM (ANALYZE)")
-        self.admin.execute("CHECKPOINT")
+        self.tidy()
 
     def changed_parcels(self) -> int:
         """What upserts wrote. Sessions report it when they end."""

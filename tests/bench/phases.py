@@ -179,7 +179,6 @@ class Phases:
             wrk_all(self.side.lighttpd.port, file, CONNECTIONS, self.threads, store.stored, orders)
         for part in file.parent.glob(f"{file.name}-*"):
             part.unlink()
-        store.admin.execute("VACUUM (ANALYZE)")
-        store.admin.execute("CHECKPOINT")
+        store.tidy()
         if (stored := store.stored()) != orders:
             raise BenchError(f"{orders} orders were to be stored, {stored} deliveries are there")
