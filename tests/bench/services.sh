@@ -80,6 +80,7 @@ up() {
     printf "CREATE ROLE waybill_owner LOGIN PASSWORD '%s';\n" "$(secret waybill_owner.password)" | superuser_sql postgres
     database first
     passwords_set
+    superuser_sql postgres <<<'DROP DATABASE waybill_first;'
     peer_role_create
     lighttpd_start
     bench_env_write
