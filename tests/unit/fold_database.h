@@ -193,9 +193,12 @@ static inline void fold_database_load(const struct fold_database *db, struct sta
     static const struct {
         enum row_kind kind;
         enum state_part part;
-    } parts[] = {{ROWS_ORDERS, PART_ORDER},         {ROWS_BOXES, PART_BOX},
-                 {ROWS_EVENTS, PART_EVENT},         {ROWS_DOCUMENTS, PART_DOCUMENT},
-                 {ROWS_ORDER_CHANGES, PART_ORDER_CHANGE}, {ROWS_MANIFESTS, PART_MANIFEST}};
+    } parts[] = {{ROWS_ORDERS, PART_ORDER},
+                 {ROWS_BOXES, PART_BOX},
+                 {ROWS_EVENTS, PART_EVENT},
+                 {ROWS_DOCUMENTS, PART_DOCUMENT},
+                 {ROWS_ORDER_CHANGES, PART_ORDER_CHANGE},
+                 {ROWS_MANIFESTS, PART_MANIFEST}};
     for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
         const struct uuid_map *rows = &db->rows[parts[i].kind];
         for (size_t j = 0; j < rows->count; j++) {
@@ -227,8 +230,8 @@ static inline struct order_effect *effect_of(struct order_effect *effects, size_
 static inline struct uuid row_key(const struct fold_database *db, enum row_kind kind,
                                   const struct slice *columns) {
     static const char *const names[ROW_KINDS] = {
-        [ROWS_ORDERS] = "order_key",       [ROWS_BOXES] = "box_key",
-        [ROWS_EVENTS] = "event_key",       [ROWS_DOCUMENTS] = "document_key",
+        [ROWS_ORDERS] = "order_key",          [ROWS_BOXES] = "box_key",
+        [ROWS_EVENTS] = "event_key",          [ROWS_DOCUMENTS] = "document_key",
         [ROWS_ORDER_CHANGES] = "delivery_id", [ROWS_MANIFESTS] = "manifest_key",
     };
     static size_t numbers[ROW_KINDS];
@@ -255,8 +258,7 @@ static inline bool is_same_value(struct slice a, struct slice b) {
 static inline struct stored_row *make_row(struct fold_database *db, enum row_kind kind,
                                           const struct uuid *key, const struct slice *columns) {
     size_t count = db->tables->shapes[kind].count;
-    struct stored_row *row =
-        must_alloc(db->arena, sizeof(*row) + count * sizeof(row->columns[0]));
+    struct stored_row *row = must_alloc(db->arena, sizeof(*row) + count * sizeof(row->columns[0]));
     row->key = *key;
     if (kind != ROWS_MANIFESTS) {
         struct slice order = columns[table_column(db->tables, kind, "order_key")];
@@ -287,9 +289,8 @@ static inline void write_columns(struct fold_database *db, enum row_kind kind,
         row->columns[i] = must_dup(db->arena, columns[i]);
         if (effect != NULL && (traits & IS_OF_HISTORY) == 0) {
             effect->differs = true;
-            effect->document_differs =
-                effect->document_differs ||
-                (kind != ROWS_ORDER_CHANGES && (traits & IS_NOT_SHOWN) == 0);
+            effect->document_differs = effect->document_differs ||
+                                       (kind != ROWS_ORDER_CHANGES && (traits & IS_NOT_SHOWN) == 0);
         }
     }
 }
