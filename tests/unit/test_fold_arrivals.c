@@ -26,6 +26,7 @@
 #define WORKERS 2
 #define SET_MAX 7
 #define FULL_RUN 200000
+#define ARRIVALS_OF_WORLD 8
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
@@ -203,12 +204,12 @@ static size_t try_random(size_t worker) {
     for (size_t number = 0; done < arrivals_of_run / WORKERS; number++) {
         uint64_t seed = seed_for(WORKERS * number + worker, 0);
         struct choices choices = choices_of_seed(seed);
-        size_t count = 2 + choose(&choices, 30);
+        size_t count = 2 + choose(&choices, 20);
         struct fold_world world = make_world(number % kind_count(), seed, count);
         if (world.count > 0) {
             struct fold_database end = fold_end_of(&world);
             check_end(&world, &end);
-            for (size_t i = 0; i < 20; i++) {
+            for (size_t i = 0; i < ARRIVALS_OF_WORLD; i++) {
                 struct fold_arrival arrival = choose_arrival(&world, &choices);
                 check_arrival(&world, &end, &arrival);
                 done += arrival.count;
