@@ -24,8 +24,8 @@ bool registers_decode(struct slice bytes, struct registers *registers) {
     *registers = (struct registers){.keys = {SLICE_EMPTY}};
     while (bytes.len > 0) {
         uint64_t mask, len;
-        if (!read_number(&bytes, &mask) || !read_number(&bytes, &len) || len > bytes.len ||
-            mask >> REGISTERS_MAX != 0) {
+        if (!read_number(&bytes, &mask) || !read_number(&bytes, &len) || len == 0 ||
+            len > bytes.len || mask == 0 || mask >> REGISTERS_MAX != 0) {
             return false;
         }
         for (size_t i = 0; i < REGISTERS_MAX; i++) {
