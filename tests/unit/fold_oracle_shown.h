@@ -9,6 +9,7 @@
 #include "fold_oracle.h"
 
 #define ORACLE_BOXES 64
+#define ORACLE_ROWS 1024
 
 /* A box as it must be. */
 struct oracle_box {
@@ -354,7 +355,14 @@ static inline void check_end(const struct fold_world *world, const struct fold_d
     if (states.arena == NULL) {
         fold_fail("out of memory");
     }
-    fold_database_load(db, &states);
+    struct slice parts[ORACLE_ROWS];
+    size_t count = fold_database_parts(db, false, states.arena, parts, ORACLE_ROWS);
+    for (size_t i = 0; i < count; i++) {
+        struct err err = ERR_INIT;
+        if (!states_load(&states, parts[i], &err)) {
+            fold_fail("a row is refused: %s", err.message);
+        }
+    }
     for (size_t i = 0; i < world->count; i++) {
         const struct delivery *delivery = world->deliveries[i];
         if ((delivery->has_order && uuid_map_find(&states.orders, &delivery->order) == NULL) ||
