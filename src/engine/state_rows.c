@@ -505,20 +505,30 @@ static bool take_texts(struct slice value, struct arena *arena, struct slice **t
 
 static bool take_words(struct slice value, struct arena *arena, struct slice *joined) {
     struct slice *words;
-    size_t count;
-    struct strbuf out = STRBUF_INIT(LIMIT_STANDS_FOR * (LIMIT_ID + 1));
+    size_t count, len = 0;
     if (!take_texts(value, arena, &words, &count)) {
         return false;
     }
-    for (size_t i = 0; i < count; i++) {
-        if (i > 0) {
-            strbuf_add_char(&out, '|');
-        }
-        strbuf_add_slice(&out, words[i]);
+    *joined = SLICE_EMPTY;
+    if (count == 0) {
+        return true;
     }
-    bool ok = !strbuf_failed(&out) && arena_dup(arena, strbuf_slice(&out), joined);
-    strbuf_free(&out);
-    return ok;
+    for (size_t i = 0; i < count; i++) {
+        len += words[i].len + 1;
+    }
+    char *text = arena_alloc(arena, len);
+    if (text == NULL) {
+        return false;
+    }
+    *joined = (struct slice){text, len - 1};
+    for (size_t i = 0; i < count; i++) {
+        if (words[i].len > 0) {
+            memcpy(text, words[i].data, words[i].len);
+        }
+        text[words[i].len] = i + 1 < count ? '|' : '\0';
+        text += words[i].len + 1;
+    }
+    return true;
 }
 
 static bool take_attention(struct slice value, unsigned *attention) {

@@ -65,8 +65,7 @@ static inline bool wants_box(const struct fold_batch *batch, const struct uuid *
 /* The greatest, or the least, of the values of a column. */
 static inline void keep_extreme(struct slice *kept, struct slice value, bool greatest) {
     int64_t number = pg_value_integer(value), held = pg_value_integer(*kept);
-    if (value.data != NULL &&
-        (kept->data == NULL || (greatest ? number > held : number < held))) {
+    if (value.data != NULL && (kept->data == NULL || (greatest ? number > held : number < held))) {
         *kept = value;
     }
 }
@@ -273,9 +272,8 @@ static inline void fold_commit(struct fold_database *db, struct delivery *const 
     struct order_effect effects[BATCH_MAX];
     int64_t positions[BATCH_MAX];
     struct err err = ERR_INIT;
-    struct states states = {.shapes = db->tables->shapes,
-                            .arena = arena_new((size_t)1 << 30),
-                            .digests = true};
+    struct states states = {
+        .shapes = db->tables->shapes, .arena = arena_new((size_t)1 << 30), .digests = true};
     if (count > BATCH_MAX || states.arena == NULL) {
         fold_fail("the batch is too large");
     }

@@ -27,11 +27,11 @@ struct fold_database {
 };
 
 static inline void *must_alloc(struct arena *arena, size_t size) {
-    void *memory = arena_alloc(arena, size);
-    if (memory == NULL) {
+    void *piece = arena_alloc(arena, size);
+    if (piece == NULL) {
         fold_fail("out of memory");
     }
-    return memory;
+    return piece;
 }
 
 static inline struct slice must_dup(struct arena *arena, struct slice text) {
@@ -165,43 +165,73 @@ enum state_part {
     PARTS
 };
 
-static inline void load_part(struct states *states, enum state_part part, struct slice value) {
+/* A state_row with VALUE as its PART. */
+static inline struct slice make_part(enum state_part part, struct slice value,
+                                     struct arena *arena) {
     struct strbuf out = STRBUF_INIT((size_t)1 << 24);
-    struct err err = ERR_INIT;
     strbuf_add_be32(&out, PARTS);
     for (enum state_part i = 0; i < PARTS; i++) {
         put_field(&out, i == part ? value : SLICE_EMPTY);
     }
-    if (strbuf_failed(&out) ||
-        !states_load(states, must_dup(states->arena, strbuf_slice(&out)), &err)) {
+    if (strbuf_failed(&out)) {
+        fold_fail("out of memory");
+    }
+    struct slice made = must_dup(arena, strbuf_slice(&out));
+    strbuf_free(&out);
+    return made;
+}
+
+static inline void load_part(struct states *states, enum state_part part, struct slice value) {
+    struct err err = ERR_INIT;
+    if (!states_load(states, make_part(part, value, states->arena), &err)) {
         fold_fail("a part of the state is refused: %s", err.message);
     }
+}
+
+static inline struct slice make_row_part(const struct fold_database *db, enum row_kind kind,
+                                         enum state_part part, const struct stored_row *row,
+                                         bool digests, struct arena *arena) {
+    struct strbuf out = STRBUF_INIT((size_t)1 << 24);
+    put_stored(db, kind, row, digests, &out);
+    struct slice made = make_part(part, strbuf_slice(&out), arena);
     strbuf_free(&out);
+    return made;
 }
 
 static inline void load_row(const struct fold_database *db, struct states *states,
                             enum row_kind kind, enum state_part part,
                             const struct stored_row *row) {
-    struct strbuf out = STRBUF_INIT((size_t)1 << 24);
-    put_stored(db, kind, row, states->digests, &out);
-    load_part(states, part, strbuf_slice(&out));
-    strbuf_free(&out);
+    struct err err = ERR_INIT;
+    struct slice value = make_row_part(db, kind, part, row, states->digests, states->arena);
+    if (!states_load(states, value, &err)) {
+        fold_fail("a row of %s is refused: %s", table_name(kind).data, err.message);
+    }
 }
 
-/* All there is, as a rebuild reads it. */
-static inline void fold_database_load(const struct fold_database *db, struct states *states) {
+/* All there is, one after the other; at most MAX. */
+static inline size_t fold_database_parts(const struct fold_database *db, bool digests,
+                                         struct arena *arena, struct slice *parts, size_t max) {
     static const struct {
         enum row_kind kind;
         enum state_part part;
-    } parts[] = {{ROWS_ORDERS, PART_ORDER},         {ROWS_BOXES, PART_BOX},
-                 {ROWS_EVENTS, PART_EVENT},         {ROWS_DOCUMENTS, PART_DOCUMENT},
-                 {ROWS_ORDER_CHANGES, PART_ORDER_CHANGE}, {ROWS_MANIFESTS, PART_MANIFEST}};
-    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
-        const struct uuid_map *rows = &db->rows[parts[i].kind];
+    } kinds[] = {{ROWS_ORDERS, PART_ORDER},
+                 {ROWS_BOXES, PART_BOX},
+                 {ROWS_EVENTS, PART_EVENT},
+                 {ROWS_DOCUMENTS, PART_DOCUMENT},
+                 {ROWS_ORDER_CHANGES, PART_ORDER_CHANGE},
+                 {ROWS_MANIFESTS, PART_MANIFEST}};
+    size_t count = 0;
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        const struct uuid_map *rows = &db->rows[kinds[i].kind];
         for (size_t j = 0; j < rows->count; j++) {
-            load_row(db, states, parts[i].kind, parts[i].part, rows->items[j]);
+            if (count == max) {
+                fold_fail("more rows than there is space for");
+            }
+            parts[count++] =
+                make_row_part(db, kinds[i].kind, kinds[i].part, rows->items[j], digests, arena);
         }
     }
+    return count;
 }
 
 /* ---- writing ---- */
@@ -227,8 +257,8 @@ static inline struct order_effect *effect_of(struct order_effect *effects, size_
 static inline struct uuid row_key(const struct fold_database *db, enum row_kind kind,
                                   const struct slice *columns) {
     static const char *const names[ROW_KINDS] = {
-        [ROWS_ORDERS] = "order_key",       [ROWS_BOXES] = "box_key",
-        [ROWS_EVENTS] = "event_key",       [ROWS_DOCUMENTS] = "document_key",
+        [ROWS_ORDERS] = "order_key",          [ROWS_BOXES] = "box_key",
+        [ROWS_EVENTS] = "event_key",          [ROWS_DOCUMENTS] = "document_key",
         [ROWS_ORDER_CHANGES] = "delivery_id", [ROWS_MANIFESTS] = "manifest_key",
     };
     static size_t numbers[ROW_KINDS];
@@ -255,8 +285,7 @@ static inline bool is_same_value(struct slice a, struct slice b) {
 static inline struct stored_row *make_row(struct fold_database *db, enum row_kind kind,
                                           const struct uuid *key, const struct slice *columns) {
     size_t count = db->tables->shapes[kind].count;
-    struct stored_row *row =
-        must_alloc(db->arena, sizeof(*row) + count * sizeof(row->columns[0]));
+    struct stored_row *row = must_alloc(db->arena, sizeof(*row) + count * sizeof(row->columns[0]));
     row->key = *key;
     if (kind != ROWS_MANIFESTS) {
         struct slice order = columns[table_column(db->tables, kind, "order_key")];
@@ -287,9 +316,8 @@ static inline void write_columns(struct fold_database *db, enum row_kind kind,
         row->columns[i] = must_dup(db->arena, columns[i]);
         if (effect != NULL && (traits & IS_OF_HISTORY) == 0) {
             effect->differs = true;
-            effect->document_differs =
-                effect->document_differs ||
-                (kind != ROWS_ORDER_CHANGES && (traits & IS_NOT_SHOWN) == 0);
+            effect->document_differs = effect->document_differs ||
+                                       (kind != ROWS_ORDER_CHANGES && (traits & IS_NOT_SHOWN) == 0);
         }
     }
 }

@@ -43,10 +43,14 @@ struct fold_tables {
 
 static inline struct slice table_name(enum row_kind kind) {
     static const struct slice names[ROW_KINDS] = {
-        [ROWS_DELIVERIES] = SLICE("deliveries"), [ROWS_BODIES] = SLICE("bodies"),
-        [ROWS_ORDERS] = SLICE("orders"),         [ROWS_BOXES] = SLICE("boxes"),
-        [ROWS_EVENTS] = SLICE("tracking_events"), [ROWS_DOCUMENTS] = SLICE("documents"),
-        [ROWS_ORDER_CHANGES] = SLICE("order_changes"), [ROWS_MANIFESTS] = SLICE("manifests"),
+        [ROWS_DELIVERIES] = SLICE("deliveries"),
+        [ROWS_BODIES] = SLICE("bodies"),
+        [ROWS_ORDERS] = SLICE("orders"),
+        [ROWS_BOXES] = SLICE("boxes"),
+        [ROWS_EVENTS] = SLICE("tracking_events"),
+        [ROWS_DOCUMENTS] = SLICE("documents"),
+        [ROWS_ORDER_CHANGES] = SLICE("order_changes"),
+        [ROWS_MANIFESTS] = SLICE("manifests"),
         [ROWS_FEED] = SLICE("feed"),
     };
     return names[kind];
@@ -98,7 +102,8 @@ static inline void add_schema_column(struct fold_tables *tables, struct slice ta
 /* Lines of CREATE TABLE name ( ... ); columns stand in lines of their own, four spaces in. */
 static inline void read_migration(struct fold_tables *tables, struct slice text) {
     static const struct slice create = SLICE("CREATE TABLE waybill_data.");
-    static const struct slice alter = SLICE("ALTER TABLE waybill_data."), add = SLICE("ADD COLUMN ");
+    static const struct slice alter = SLICE("ALTER TABLE waybill_data."),
+                              add = SLICE("ADD COLUMN ");
     struct slice line, table = SLICE_EMPTY, rest;
     while (text.len > 0) {
         (void)slice_split(text, '\n', &line, &text);
