@@ -18,7 +18,7 @@ VIEWS = (
     "waybill.suspected_gaps", "waybill_audit.recipients", "waybill_audit.documents", "waybill_audit.messages",
 )
 # Everything but what describes the installation.
-DATA = ("deliveries", "quarantine_usage", "orders", "boxes", "tracking_events", "order_changes", "documents", "manifests", "feed")
+DATA = ("deliveries", "bodies", "resends", "quarantine_usage", "orders", "boxes", "tracking_events", "order_changes", "documents", "manifests", "feed")
 
 
 class State:
