@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -36,6 +37,37 @@
 #define SECRET "a secret of this test"
 #define BASIC "dGVzdDpwYXNzd29yZA==" /* test:password */
 #define TOKEN "token of this test"
+
+/* libConfuse frees what it never had when memory lacks within it: there, none does. */
+static void *beyond_this(const char *name) {
+    struct memory_of_thread before = memory_pause();
+    void *function = dlsym(RTLD_NEXT, name);
+    memory_resume(before);
+    assert_non_null(function);
+    return function;
+}
+
+void *cfg_init(void *options, unsigned flags);
+void *cfg_init(void *options, unsigned flags) {
+    void *(*real)(void *, unsigned);
+    void *function = beyond_this("cfg_init");
+    memcpy(&real, &function, sizeof(real));
+    struct memory_of_thread before = memory_pause();
+    void *config = real(options, flags);
+    memory_resume(before);
+    return config;
+}
+
+int cfg_parse_fp(void *config, FILE *file);
+int cfg_parse_fp(void *config, FILE *file) {
+    int (*real)(void *, FILE *);
+    void *function = beyond_this("cfg_parse_fp");
+    memcpy(&real, &function, sizeof(real));
+    struct memory_of_thread before = memory_pause();
+    int result = real(config, file);
+    memory_resume(before);
+    return result;
+}
 
 static const enum shortage shortages[] = {SHORT_ONCE, SHORT_FROM_THEN};
 
@@ -196,8 +228,9 @@ static bool try_case(const struct golden_case *c, const struct stored_state *sto
 static void check_reading(const struct golden_case *c, const struct stored_state *stored,
                           struct slice expected, enum shortage shortage) {
     struct strbuf actual = STRBUF_INIT(LIMIT_BODY);
-    size_t allocations = 1;
-    for (size_t failing = 1; failing <= allocations; failing++) {
+    /* Until none fails, since there are fewer. */
+    size_t allocations = SIZE_MAX;
+    for (size_t failing = 1; allocations >= failing - 1; failing++) {
         strbuf_clear(&actual);
         if (!try_case(c, stored, failing, shortage, &actual, &allocations)) {
             refusals++;
@@ -205,8 +238,6 @@ static void check_reading(const struct golden_case *c, const struct stored_state
             fail_msg("%s, allocation %zu: half of it is read:\n%.*s", c->name, failing,
                      SLICE_ARGS(strbuf_slice(&actual)));
         }
-        /* The one that failed counts. */
-        assert_true(allocations >= failing || failing > 1);
     }
     strbuf_free(&actual);
 }
@@ -346,8 +377,8 @@ static int64_t check_request(const struct request *request, int *status) {
     *status = make_call(request, 0, SHORT_ONCE, &expected, &allocations);
     int64_t kept = is_kept(strbuf_slice(&expected));
     for (size_t i = 0; i < ARRAY_LEN(shortages); i++) {
-        allocations = 1;
-        for (size_t failing = 1; failing <= allocations; failing++) {
+        allocations = SIZE_MAX;
+        for (size_t failing = 1; allocations >= failing - 1; failing++) {
             int got = make_call(request, failing, shortages[i], &actual, &allocations);
             bool same = got == *status && slice_eq(strbuf_slice(&actual), strbuf_slice(&expected));
             kept += is_kept(strbuf_slice(&actual));
@@ -630,18 +661,32 @@ static bool start(const struct world *world, enum settings_part part, struct err
     return ok;
 }
 
+/* libpq does not say whether it could not read a text or had no memory to read it, nor does the C
+ * library of a thread that it does not start. */
+static bool is_without_reason(const struct err *err) {
+    static const char *const texts[] = {"is no connection string that libpq can read",
+                                        "cannot start a"};
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        if (strstr(err->message, texts[i]) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void test_start(void **state) {
     static const enum settings_part parts[] = {PART_WEBHOOK, PART_STATUS, PART_CHECK};
     for (size_t i = 0; i < ARRAY_LEN(parts) * ARRAY_LEN(shortages); i++) {
-        size_t allocations = 1;
-        for (size_t failing = 1; failing <= allocations; failing++) {
+        size_t allocations = SIZE_MAX;
+        for (size_t failing = 1; allocations >= failing - 1; failing++) {
             struct err err = ERR_INIT;
             memory_fails_at(failing, shortages[i / ARRAY_LEN(parts)]);
             bool ok = start(*state, parts[i % ARRAY_LEN(parts)], &err);
             allocations = memory_is_back();
             assert_int_equal(ok, !err_is_set(&err));
-            if (!ok && err.kind != ERR_MEMORY)
+            if (!ok && err.kind != ERR_MEMORY && !is_without_reason(&err)) {
                 fail_msg("allocation %zu: %s", failing, err.message);
+            }
             refusals += !ok;
         }
     }
@@ -689,8 +734,8 @@ static bool check_room(struct spool *spool, struct err *err) {
  * and never takes the file for damaged. */
 static void check_step(const struct world *world, bool (*step)(struct spool *, struct err *),
                        int64_t before, int64_t after, enum shortage shortage) {
-    size_t allocations = 1;
-    for (size_t failing = 1; failing <= allocations; failing++) {
+    size_t allocations = SIZE_MAX;
+    for (size_t failing = 1; allocations >= failing - 1; failing++) {
         struct err err = ERR_INIT, ignored = ERR_INIT;
         struct spool *spool = must_open(world);
         while (must_look(spool).events < before)
