@@ -38,9 +38,9 @@ BEGIN
                 CASE WHEN full_scope THEN b.signed_by END AS signed_by,
                 CASE WHEN full_scope THEN b.proof_of_delivery END AS proof_of_delivery,
                 COALESCE(p.documents, '[]') AS documents,
-                array_to_json(ARRAY(
+                CASE WHEN b.items IS NULL THEN '[]' ELSE array_to_json(ARRAY(
                     SELECT row_to_json(i) FROM json_to_recordset(b.items) AS i (id text, quantity bigint)
-                    ORDER BY i.id COLLATE "C", i.quantity)) AS items,
+                    ORDER BY i.id COLLATE "C", i.quantity)) END AS items,
                 COALESCE(h.events, '[]') AS events
                 FROM waybill_data.boxes b
                 LEFT JOIN (

@@ -491,8 +491,12 @@ static bool read_open_file(int fd, struct strbuf *text, struct stat *status, str
     while (got > 0) {
         char *at = strbuf_reserve(text, 4096);
 
-        if (!at)
+        if (at == NULL && text->len + 4096 <= text->max) {
+            return err_set(err, ERR_MEMORY, "%s: no memory for the configuration", path);
+        }
+        if (at == NULL) {
             return err_set(err, ERR_CONFIG, "%s: is longer than %u bytes", path, LIMIT_CONFIG_FILE);
+        }
         got = read(fd, at, 4096);
         if (got < 0 && errno != EINTR)
             return err_set(err, ERR_CONFIG, "%s: %s", path, strerror(errno));

@@ -226,9 +226,10 @@ static void fold_shipped(struct fold *fold, struct box_state *box, int64_t at, b
                                           .at = at,
                                           .derived = derived});
     bool earlier = box->shipped_at == TIMESTAMP_NONE || at < box->shipped_at;
-    if (derived
-            ? is_senders || !earlier
-            : is_senders && !earlier && (at > box->shipped_at || slice_cmp(key, *held_key) >= 0)) {
+    bool repeats = at == box->shipped_at && is_senders && slice_cmp(key, *held_key) >= 0;
+    bool loses = derived ? is_senders || !earlier
+                         : is_senders && !earlier && (at > box->shipped_at || repeats);
+    if (loses) {
         return;
     }
     mark_changed(&box->row);

@@ -126,9 +126,9 @@ static bool decode_statuses(struct slice *bytes, struct key_parts *statuses, uin
                             uint64_t count) {
     for (uint64_t i = 0; i < count; i++) {
         uint64_t len;
-        if (!read_unsigned(bytes, MASK_MAX, &masks[i]) || !read_byte(bytes, &statuses[i].phase) ||
-            !read_byte(bytes, &statuses[i].rank) || !read_unsigned(bytes, bytes->len, &len) ||
-            len > bytes->len) {
+        if (!read_unsigned(bytes, MASK_MAX, &masks[i]) || masks[i] == 0 ||
+            !read_byte(bytes, &statuses[i].phase) || !read_byte(bytes, &statuses[i].rank) ||
+            !read_unsigned(bytes, bytes->len, &len) || len > bytes->len) {
             return false;
         }
         statuses[i].is_status = true;
@@ -175,8 +175,8 @@ static bool decode_entry(struct slice *bytes, struct arena *arena, struct regist
     struct key_parts base, statuses[REGISTERS_MAX];
     uint64_t mask, count, masks[REGISTERS_MAX];
     if (!read_unsigned(bytes, MASK_MAX, &mask) || !read_unsigned(bytes, REGISTERS_MAX, &count) ||
-        !decode_statuses(bytes, statuses, masks, count) || !decode_base(bytes, &base) ||
-        !set_keys(registers, mask, &base, arena)) {
+        (mask == 0 && count == 0) || !decode_statuses(bytes, statuses, masks, count) ||
+        !decode_base(bytes, &base) || !set_keys(registers, mask, &base, arena)) {
         return false;
     }
     for (uint64_t i = 0; i < count; i++) {

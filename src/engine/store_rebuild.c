@@ -189,6 +189,8 @@ static bool fold_all(struct attempt *attempt, const struct store_rebuild *rebuil
         attempt->after->writes = attempt->before->writes;
         attempt->after->first_seen_at = attempt->before->first_seen_at;
         attempt->after->provider = attempt->before->provider;
+    } else {
+        attempt->after->updated_at = 0; /* until it is announced */
     }
     bool shown = shown_order(attempt->after, attempt->made.arena, &failed);
     (void)shown;

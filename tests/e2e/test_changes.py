@@ -14,12 +14,12 @@ import psycopg
 import pytest
 
 import waybill_client as wb
+from batches import commit_less
 from conftest import Stacks
 from convergence_fixtures import connected, database, processes  # noqa: F401 (fixtures)
 from convergence_state import Database
 from second_cluster import SecondCluster
 from storms import Background, Follower, all_events, in_random_steps, with_resends
-from test_ingest_function import delivery, ingest, order_row
 from test_outage import ANSWER_SECONDS
 from two_processes import TwoProcesses
 from waiting import wait_until
@@ -52,10 +52,7 @@ def cursor_of(feed_id: int, position: int) -> str:
 
 
 def write(connection: psycopg.Connection[Any], name: str) -> None:
-    """One event of an order of its own, not committed."""
-    key = uuid4()
-    order = (*order_row(1, 1, key)[:6], name, *order_row(1, 1, key)[7:])
-    ingest(connection.cursor(), [delivery(1, 1, uuid4(), key, "applied", 0)], [order])
+    commit_less(connection.cursor(), name)
 
 
 def test_two_interleaved_transactions(stack: Stack) -> None:

@@ -248,7 +248,7 @@ INSERT INTO waybill_data.orders (order_key, version, updated_at, live, source, p
 SELECT order_key, n, at, true, 'crowdsender', 'crowdsender', 'o' || n, 'N' || n, 'R' || n, 'delivered', at, '{{}}', 1, 1, at - interval '1 day', at, 1, '' FROM made;
 INSERT INTO waybill_data.boxes (order_key, box_key, box_id, status, status_at, tracking_number, delivered_at, was_delayed, had_failed_attempt, registers)
 SELECT order_key, box_key, 'b' || n, 'delivered', at, 'T' || n, at, false, false, '' FROM made;
-INSERT INTO waybill_data.tracking_events (order_key, event_key, box_key, delivery_id, occurred_at, status, provider_status, previous_status, registers)
+INSERT INTO waybill_data.tracking_events (order_key, event_key, box_key, delivery_id, occurred_at, status, provider_status, previous_status, register)
 SELECT order_key, box_key, box_key, delivery_id, at, 'delivered', 'DELIVERED', 'OUT_FOR_DELIVERY', '' FROM made;
 INSERT INTO waybill_data.deliveries (delivery_id, order_key, received_at, body_bytes, live, source, provider, event_type, outcome, body_sha256)
 SELECT delivery_id, order_key, at, 300, true, 'crowdsender-' || n % 4, 'crowdsender', 'trackingUpdated', 'applied', '' FROM made;

@@ -98,19 +98,21 @@ def test_a_role_reads_its_views_and_writes_nothing(catalog: psycopg.Connection[A
 
 # What status.fcgi calls.
 STATUS_FUNCTIONS = (
-    "feed_state", "find_orders", "newest_deliveries", "order_versions", "panel_deliveries", "panel_gaps", "panel_problems", "panel_silent", "panel_sources",
-    "read_orders", "search_orders", "walk_feed",
+    "explain_order", "feed_state", "find_orders", "newest_deliveries", "order_versions", "panel_deliveries", "panel_gaps", "panel_problems", "panel_silent",
+    "panel_sources", "read_orders", "search_orders", "walk_feed",
 )
+# What webhook.fcgi calls.
+INGEST_FUNCTIONS = ("read_spans", "take_deliveries", "write_states")
 # What must never be within reach of the role that only reads for the status endpoint.
-WRITING_FUNCTIONS = {"prune_feed", "purge_orders", "purge_deliveries"}
+WRITING_FUNCTIONS = {"announce_orders", "lock_lane", "prune_feed", "purge_orders", "purge_deliveries", "replace_order", "take_replayed", *INGEST_FUNCTIONS}
 
 
 def executable(catalog: psycopg.Connection[Any], role: str) -> set[str]:
     return names(catalog, f"SELECT p.proname FROM {OUR_FUNCTIONS} AND has_function_privilege(%s, p.oid, 'EXECUTE')", list(SCHEMAS), role)
 
 
-def test_ingest_executes_one_function(catalog: psycopg.Connection[Any]) -> None:
-    assert executable(catalog, "waybill_ingest") == {"ingest"}
+def test_ingest_executes_its_functions(catalog: psycopg.Connection[Any]) -> None:
+    assert executable(catalog, "waybill_ingest") == set(INGEST_FUNCTIONS)
 
 
 def test_status_executes_functions_that_only_read(catalog: psycopg.Connection[Any]) -> None:
@@ -295,7 +297,7 @@ ACCESS_LISTS = """
     UNION ALL SELECT 'parameter ' || parname, paracl FROM pg_parameter_acl
     UNION ALL SELECT 'default ' || defaclobjtype::text, defaclacl FROM pg_default_acl"""
 GRANTED = {
-    "waybill_ingest": {"CONNECT database", "USAGE schema waybill_data", "EXECUTE function waybill_data.ingest"},
+    "waybill_ingest": {"CONNECT database", "USAGE schema waybill_data", *(f"EXECUTE function waybill_data.{name}" for name in INGEST_FUNCTIONS)},
     "waybill_status": {"CONNECT database", "USAGE schema waybill_data", *(f"EXECUTE function waybill_data.{name}" for name in STATUS_FUNCTIONS)},
     "waybill_report": {"CONNECT database", "USAGE schema waybill", *(f"SELECT relation {view}" for view in VIEWS)},
     "waybill_audit": {

@@ -25,7 +25,7 @@ enum shortage {
     SHORT_FROM_THEN /* and all that follow */
 };
 
-static _Thread_local struct {
+static _Thread_local struct memory_of_thread {
     size_t failing; /* 0: none */
     enum shortage shortage;
     size_t count;
@@ -42,6 +42,17 @@ static inline void memory_fails_at(size_t nth, enum shortage shortage) {
 static inline size_t memory_is_back(void) {
     memory.failing = 0;
     return memory.count;
+}
+
+/* Until memory_resume() with what it returns none fails, and they are not counted. */
+static inline struct memory_of_thread memory_pause(void) {
+    struct memory_of_thread before = memory;
+    memory.failing = 0;
+    return before;
+}
+
+static inline void memory_resume(struct memory_of_thread before) {
+    memory = before;
 }
 
 /* ThreadSanitizer's run-time allocates before it can take calls from instrumented code. */
