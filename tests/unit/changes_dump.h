@@ -81,6 +81,7 @@ static void dump_box(struct json_writer *w, const struct box_change *box) {
     dump_flag(w, "had_failed_attempt", box->had_failed_attempt);
     dump_text(w, "tracking_number", box->tracking_number);
     dump_text(w, "carrier", box->carrier);
+    dump_text(w, "carrier_name", box->carrier_name);
     dump_text(w, "tracking_url", box->tracking_url);
     dump_text(w, "signed_by", box->signed_by);
     dump_text(w, "proof_of_delivery", box->proof_of_delivery);
@@ -158,6 +159,7 @@ static void dump_facts(struct json_writer *w, const struct changes *c) {
     dump_text(w, "order_source", c->order_source);
     if (c->order_id.len) {
         json_put_text(w, "order_id", c->order_id);
+        dump_text(w, "moved_from", c->moved_from);
         dump_order(w, &c->order);
     }
     DUMP_LIST(w, "boxes", c->boxes, c->box_count, dump_box);

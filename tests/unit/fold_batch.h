@@ -8,6 +8,8 @@
 #include "fold_database.h"
 
 #define BATCH_MAX 64
+/* A webhook speaks of its order, and of the one whose place that takes. */
+#define BATCH_ORDERS (2 * BATCH_MAX)
 
 struct fold_batch {
     struct delivery *unique[BATCH_MAX];
@@ -73,14 +75,21 @@ static inline void keep_extreme(struct slice *kept, struct slice value, bool gre
 /* The boxes of one status that the batch does not touch. */
 struct summing {
     int64_t count;
-    struct slice status, status_at, shipped_at, delivered_at;
-    bool moved;
+    struct slice status, status_at, shipped_at, delivered_at, last_moved_at;
+    bool moved_after_delivered, moved_after_end;
 };
+
+/* As SQL compares: false where one is null. */
+static inline bool is_later(const struct slice *a, const struct slice *b) {
+    return a->data != NULL && b->data != NULL && pg_value_integer(*a) > pg_value_integer(*b);
+}
 
 static inline void add_to_summary(const struct fold_database *db, const struct stored_row *box,
                                   struct summing *sums) {
     const struct slice *delivered_at = column_of(db, ROWS_BOXES, box, "delivered_at");
     const struct slice *last_open_at = column_of(db, ROWS_BOXES, box, "last_open_at");
+    const struct slice *last_moved_at = column_of(db, ROWS_BOXES, box, "last_moved_at");
+    const struct slice *status_at = column_of(db, ROWS_BOXES, box, "status_at");
     enum status status;
     if (!status_from_name(*column_of(db, ROWS_BOXES, box, "status"), &status)) {
         fold_fail("a box has no status");
@@ -88,29 +97,33 @@ static inline void add_to_summary(const struct fold_database *db, const struct s
     struct summing *sum = &sums[status];
     sum->count++;
     sum->status = *column_of(db, ROWS_BOXES, box, "status");
-    keep_extreme(&sum->status_at, *column_of(db, ROWS_BOXES, box, "status_at"), true);
+    keep_extreme(&sum->status_at, *status_at, true);
     keep_extreme(&sum->shipped_at, *column_of(db, ROWS_BOXES, box, "shipped_at"), false);
     keep_extreme(&sum->delivered_at, *delivered_at, true);
-    sum->moved = sum->moved || (delivered_at->data != NULL && last_open_at->data != NULL &&
-                                pg_value_integer(*last_open_at) > pg_value_integer(*delivered_at));
+    keep_extreme(&sum->last_moved_at, *last_moved_at, true);
+    sum->moved_after_delivered = sum->moved_after_delivered || is_later(last_open_at, delivered_at);
+    sum->moved_after_end = sum->moved_after_end || is_later(last_moved_at, status_at);
 }
 
 static inline void load_summary(struct states *states, const struct uuid *order,
                                 const struct summing *sum) {
-    const char moved = (char)sum->moved;
+    const char after_delivered = (char)sum->moved_after_delivered;
+    const char after_end = (char)sum->moved_after_end;
     char count[8];
     struct strbuf out = STRBUF_INIT(4096);
     for (size_t i = 0; i < sizeof(count); i++) {
         count[i] = (char)((uint64_t)sum->count >> (56 - 8 * i));
     }
-    strbuf_add_be32(&out, 7);
+    strbuf_add_be32(&out, 9);
     put_field(&out, (struct slice){(const char *)order->bytes, sizeof(order->bytes)});
     put_field(&out, sum->status);
     put_field(&out, (struct slice){count, sizeof(count)});
     put_field(&out, sum->status_at);
     put_field(&out, sum->shipped_at);
     put_field(&out, sum->delivered_at);
-    put_field(&out, (struct slice){&moved, 1});
+    put_field(&out, sum->last_moved_at);
+    put_field(&out, (struct slice){&after_delivered, 1});
+    put_field(&out, (struct slice){&after_end, 1});
     load_part(states, PART_SUMMARY, strbuf_slice(&out));
     strbuf_free(&out);
 }
@@ -163,14 +176,20 @@ static inline void read_history(const struct fold_database *db, const struct fol
             continue;
         }
         for (size_t j = 0; j < delivery->changes.event_count; j++) {
-            /* A row that belongs to its webhook alone is new when that is. */
-            if (delivery->changes.events[j].sender_event_id.len > 0) {
-                read_keys(db, order, states, ROWS_EVENTS, &delivery->event_keys[j]);
-            }
+            read_keys(db, order, states, ROWS_EVENTS, &delivery->event_keys[j]);
         }
         for (size_t j = 0; j < delivery->changes.document_count; j++) {
             read_keys(db, order, states, ROWS_DOCUMENTS, &delivery->document_keys[j]);
         }
+    }
+}
+
+static inline void read_order(const struct fold_database *db, const struct fold_batch *batch,
+                              const struct uuid *order, struct states *states) {
+    const struct stored_row *row = uuid_map_find(&db->rows[ROWS_ORDERS], order);
+    if (row != NULL && uuid_map_find(&states->orders, order) == NULL) {
+        load_row(db, states, ROWS_ORDERS, PART_ORDER, row);
+        read_boxes(db, batch, order, states);
     }
 }
 
@@ -185,11 +204,11 @@ static inline void read_batch(const struct fold_database *db, const struct fold_
             (row = uuid_map_find(&db->rows[ROWS_MANIFESTS], &delivery->manifest)) != NULL) {
             load_row(db, states, ROWS_MANIFESTS, PART_MANIFEST, row);
         }
-        if (batch->is_new[i] && delivery->has_order &&
-            uuid_map_find(&states->orders, &delivery->order) == NULL &&
-            (row = uuid_map_find(&db->rows[ROWS_ORDERS], &delivery->order)) != NULL) {
-            load_row(db, states, ROWS_ORDERS, PART_ORDER, row);
-            read_boxes(db, batch, &delivery->order, states);
+        if (batch->is_new[i] && delivery->has_order) {
+            read_order(db, batch, &delivery->order, states);
+        }
+        if (batch->is_new[i] && delivery->moves_order) {
+            read_order(db, batch, &delivery->moved_order, states);
         }
     }
     read_history(db, batch, states);
@@ -269,8 +288,8 @@ static inline void check_versions(const struct fold_batch *batch, const struct s
 static inline void fold_commit(struct fold_database *db, struct delivery *const *deliveries,
                                size_t count) {
     struct fold_batch batch;
-    struct order_effect effects[BATCH_MAX];
-    int64_t positions[BATCH_MAX];
+    struct order_effect effects[BATCH_ORDERS];
+    int64_t positions[BATCH_ORDERS];
     struct err err = ERR_INIT;
     struct states states = {
         .shapes = db->tables->shapes, .arena = arena_new((size_t)1 << 30), .digests = true};

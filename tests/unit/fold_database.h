@@ -64,7 +64,7 @@ static inline void fold_database_free(struct fold_database *db) {
 
 enum column_trait {
     IS_PERSONAL_FACT = 1, /* read as a digest; null keeps what the row has */
-    IS_MESSAGE = 2,       /* read as a digest; a row comes whole */
+    IS_MESSAGE = 2,       /* read as a digest, which keeps what the row has */
     IS_NOT_SHOWN = 4,     /* in no document */
     IS_OF_HISTORY = 8     /* depends on how arrivals were cut into batches */
 };
@@ -91,13 +91,14 @@ static const struct trait_row COLUMN_TRAITS[] = {
     {ROWS_BOXES, "reported_status_detail", IS_NOT_SHOWN},
     {ROWS_BOXES, "reported_status_at", IS_NOT_SHOWN},
     {ROWS_BOXES, "last_open_at", IS_NOT_SHOWN},
+    {ROWS_BOXES, "last_moved_at", IS_NOT_SHOWN},
     {ROWS_BOXES, "tracking_url_template", IS_NOT_SHOWN},
     {ROWS_BOXES, "registers", IS_NOT_SHOWN},
     {ROWS_EVENTS, "message", IS_MESSAGE},
     {ROWS_EVENTS, "delivery_id", IS_NOT_SHOWN},
     {ROWS_EVENTS, "previous_status", IS_NOT_SHOWN},
     {ROWS_EVENTS, "stands_for", IS_NOT_SHOWN},
-    {ROWS_EVENTS, "register", IS_NOT_SHOWN},
+    {ROWS_EVENTS, "registers", IS_NOT_SHOWN},
 };
 
 static inline unsigned column_traits(const struct fold_tables *tables, enum row_kind kind,
@@ -125,17 +126,23 @@ static inline void put_field(struct strbuf *out, struct slice value) {
     strbuf_add_slice(out, value);
 }
 
-/* digest() of the schema; of JSON it comes as JSON. */
-static inline void put_digest(struct strbuf *out, struct slice value, bool quoted) {
+/* digest() of the schema, in quotes: TEXT is it as JSON. */
+#define DIGEST_LEN ((size_t)2 * SHA256_LEN)
+static inline struct slice digest_of(struct slice value, char text[DIGEST_LEN + 3]) {
     uint8_t digest[SHA256_LEN];
-    char text[2 * SHA256_LEN + 3] = "\"";
     if (!crypto_sha256(value, digest)) {
         fold_fail("no digest");
     }
+    text[0] = '"';
     hex_encode(digest, sizeof(digest), text + 1);
-    text[2 * SHA256_LEN + 1] = '"';
-    put_field(out, quoted ? (struct slice){text, 2 * SHA256_LEN + 2}
-                          : (struct slice){text + 1, 2 * SHA256_LEN});
+    text[DIGEST_LEN + 1] = '"';
+    return (struct slice){text + 1, DIGEST_LEN};
+}
+
+static inline void put_digest(struct strbuf *out, struct slice value, bool quoted) {
+    char text[DIGEST_LEN + 3];
+    struct slice digest = digest_of(value, text);
+    put_field(out, quoted ? (struct slice){text, DIGEST_LEN + 2} : digest);
 }
 
 static inline void put_stored(const struct fold_database *db, enum row_kind kind,
@@ -298,12 +305,22 @@ static inline struct stored_row *make_row(struct fold_database *db, enum row_kin
     return row;
 }
 
+/* Whether the column stays as it is: what the fold may not read it cannot write. */
+static inline bool keeps_value(unsigned traits, struct slice stored, struct slice value) {
+    char text[DIGEST_LEN + 3];
+    if ((traits & IS_PERSONAL_FACT) != 0) {
+        return value.data == NULL;
+    }
+    return (traits & IS_MESSAGE) != 0 && stored.data != NULL && value.len == DIGEST_LEN &&
+           slice_eq(value, digest_of(stored, text));
+}
+
 static inline void write_columns(struct fold_database *db, enum row_kind kind,
                                  struct stored_row *row, bool is_new, const struct slice *columns,
                                  struct order_effect *effect) {
     for (size_t i = 0; i < db->tables->shapes[kind].count; i++) {
         unsigned traits = column_traits(db->tables, kind, i);
-        if (!is_new && columns[i].data == NULL && (traits & IS_PERSONAL_FACT) != 0) {
+        if (!is_new && keeps_value(traits, row->columns[i], columns[i])) {
             continue;
         }
         if (columns[i].data == NULL && db->tables->names[kind].required[i]) {
@@ -347,7 +364,53 @@ static inline void write_row(struct fold_database *db, enum row_kind kind, bool 
                   kind != ROWS_MANIFESTS ? effect_of(effects, count, &row->order) : NULL);
 }
 
-/* What write_states() does with the rows of STATES. */
+/* The rows of KIND that belong to ORDER go. */
+static inline void delete_rows(struct fold_database *db, enum row_kind kind,
+                               const struct uuid *order, struct order_effect *effect) {
+    struct uuid_map left = {.count = 0};
+    for (size_t i = 0; i < db->rows[kind].count; i++) {
+        struct stored_row *row = db->rows[kind].items[i];
+        if (!uuid_eq(&row->order, order)) {
+            must_add(&left, row, db->arena);
+        } else if (effect != NULL) {
+            effect->differs = true;
+            effect->document_differs = effect->document_differs || kind != ROWS_ORDER_CHANGES;
+        }
+    }
+    if (left.count < db->rows[kind].count) {
+        db->rows[kind] = left;
+    }
+}
+
+/* The last parameter: orders that others took the place of. */
+static inline void delete_moved(struct fold_database *db, struct slice array,
+                                struct order_effect *effects, size_t count) {
+    static const enum row_kind kinds[] = {ROWS_BOXES, ROWS_EVENTS, ROWS_DOCUMENTS,
+                                          ROWS_ORDER_CHANGES};
+    struct pg_reader keys;
+    struct slice key;
+    struct uuid order;
+    if (!pg_read_array(array, &keys)) {
+        fold_fail("the orders that moved are no array");
+    }
+    while (pg_read_next(&keys, &key)) {
+        if (key.len != sizeof(order)) {
+            fold_fail("the key of an order that moved is no uuid");
+        }
+        memcpy(&order, key.data, sizeof(order));
+        for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+            delete_rows(db, kinds[i], &order, effect_of(effects, count, &order));
+        }
+    }
+}
+
+static inline struct slice param_of(const struct pg_params *params, size_t number) {
+    return (struct slice){params->data.data + params->offsets[number],
+                          (size_t)params->lengths[number]};
+}
+
+/* What write_states() does with the rows of STATES; they are followed by the feed and the orders
+ * that moved. */
 static inline void fold_database_write(struct fold_database *db, const struct states *states,
                                        struct order_effect *effects, size_t count) {
     static const struct {
@@ -361,8 +424,11 @@ static inline void fold_database_write(struct fold_database *db, const struct st
     pg_params_init(&params, LIMIT_STATEMENT);
     states_add_rows(states, &params);
     if (strbuf_failed(&params.data) || params.overflow ||
-        params.count != (int)ARRAY_LEN(arrays) + 1) {
+        params.count != (int)ARRAY_LEN(arrays) + 2) {
         fold_fail("the rows cannot be written");
+    }
+    if (params.lengths[ARRAY_LEN(arrays) + 1] >= 0) {
+        delete_moved(db, param_of(&params, ARRAY_LEN(arrays) + 1), effects, count);
     }
     for (size_t i = 0; i < ARRAY_LEN(arrays); i++) {
         struct pg_reader rows;
@@ -370,8 +436,7 @@ static inline void fold_database_write(struct fold_database *db, const struct st
         if (params.lengths[i] < 0) {
             continue;
         }
-        struct slice array = {params.data.data + params.offsets[i], (size_t)params.lengths[i]};
-        if (!pg_read_array(array, &rows)) {
+        if (!pg_read_array(param_of(&params, i), &rows)) {
             fold_fail("the rows of %s are no array", table_name(arrays[i].kind).data);
         }
         while (pg_read_next(&rows, &row)) {

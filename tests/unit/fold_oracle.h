@@ -29,7 +29,6 @@ static inline void require_text(const char *what, struct slice subject, struct s
 struct claim {
     const struct delivery *delivery; /* NULL: there is none */
     size_t change;
-    int64_t snapshot;
     const struct status_report *report; /* NULL: of another fact than a status */
     bool of_order;
 };
@@ -65,7 +64,7 @@ static inline int compare_claims(const struct claim *a, const struct claim *b) {
         order = compare_numbers(a->delivery->changes.version_at, b->delivery->changes.version_at);
     }
     if (order == 0) {
-        order = compare_numbers(a->snapshot, b->snapshot);
+        order = compare_numbers(a->delivery->changes.number, b->delivery->changes.number);
     }
     if (order == 0 && a->report != NULL) {
         order = compare_numbers(status_rank(a->report->status), status_rank(b->report->status));
@@ -85,20 +84,23 @@ static inline void keep_greatest(struct claim *kept, struct claim claim) {
     }
 }
 
-/* The key of a register is that of the claim that stands. */
-static inline void require_key(const struct fact_row *row, struct slice subject,
-                               const struct registers *registers, const struct claim *stands) {
-    struct slice key = registers->keys[row->number];
+/* KEY is that of the claim that stands. */
+static inline void require_origin(const char *what, enum fact_rule rule, struct slice subject,
+                                  struct slice key, const struct claim *stands) {
     struct uuid delivery;
     int64_t at;
     if (stands->delivery == NULL) {
-        REQUIRE_EQUAL("a key", row->name, 0, key.len);
-    } else if (!key_origin(row->rule, key, &delivery, &at) ||
+        REQUIRE_EQUAL(what, subject, 0, key.len);
+    } else if (!key_origin(rule, key, &delivery, &at) ||
                !uuid_eq(&delivery, &stands->delivery->id) ||
                at != stands->delivery->changes.version_at) {
-        fold_fail("%.*s of '%.*s' has the key of another webhook", SLICE_ARGS(row->name),
-                  SLICE_ARGS(subject));
+        fold_fail("%s of '%.*s' has the key of another webhook", what, SLICE_ARGS(subject));
     }
+}
+
+static inline void require_key(const struct fact_row *row, struct slice subject,
+                               const struct registers *registers, const struct claim *stands) {
+    require_origin(row->name.data, row->rule, subject, registers->keys[row->number], stands);
 }
 
 /* ---- what webhooks say of one thing ---- */
@@ -112,6 +114,14 @@ static inline void require_key(const struct fact_row *row, struct slice subject,
 #define EACH_BOX_CHANGE(delivery, box_key_, change)                                                \
     for (size_t change = 0; change < (delivery)->changes.box_count; change++)                      \
         if (uuid_eq(&(delivery)->box_keys[change], (box_key_)))
+
+/* Calls for each webhook that says that another order took the place of ORDER. */
+#define EACH_MOVE(world, order_key_, delivery)                                                     \
+    for (size_t i_ = 0; i_ < (world)->count; i_++)                                                 \
+        for (const struct delivery *delivery = (world)->deliveries[i_];                            \
+             delivery != NULL && delivery->changes.moved_from.len > 0 &&                           \
+             uuid_eq(&delivery->moved_order, (order_key_));                                        \
+             delivery = NULL)
 
 /* What CHANGE has in the member of ROW; false when that says nothing. */
 static inline bool said_of(const struct fact_row *row, const void *change,
@@ -156,7 +166,8 @@ static inline void check_order_facts(const struct fold_world *world,
         const struct fact_row *row = fact_row(fact);
         struct claim stands = {.delivery = NULL};
         struct fact_value value = {.number = VALUE_NONE};
-        if (row->subject != SUBJECT_ORDER || row->offset == FACT_NO_MEMBER) {
+        if (row->subject != SUBJECT_ORDER || row->offset == FACT_NO_MEMBER ||
+            fact == FACT_MOVED_TO) {
             continue;
         }
         EACH_WEBHOOK(world, &order->key, delivery) {
@@ -171,6 +182,31 @@ static inline void check_order_facts(const struct fold_world *world,
         require_value(row, order->order_id, &value, &order->values[fact]);
         require_key(row, order->order_id, &order->registers, &stands);
     }
+}
+
+/* The webhook that says last that another order took the place of ORDER. */
+static inline struct claim move_of(const struct fold_world *world, const struct uuid *order) {
+    struct claim stands = {.delivery = NULL};
+    EACH_MOVE(world, order, delivery) {
+        keep_greatest(&stands, (struct claim){.delivery = delivery});
+    }
+    return stands;
+}
+
+static inline void check_move(const struct fold_world *world, const struct order_state *order) {
+    struct claim move = move_of(world, &order->key);
+    int64_t first = INT64_MAX;
+    EACH_WEBHOOK(world, &order->key, delivery) {
+        first = delivery->received_at < first ? delivery->received_at : first;
+    }
+    EACH_MOVE(world, &order->key, delivery) {
+        first = delivery->received_at < first ? delivery->received_at : first;
+    }
+    REQUIRE_EQUAL("first_seen_at", order->order_id, first, order->first_seen_at);
+    require_text("moved_to", order->order_id,
+                 move.delivery != NULL ? move.delivery->changes.order_id : SLICE_EMPTY,
+                 order->values[FACT_MOVED_TO].text);
+    require_key(fact_row(FACT_MOVED_TO), order->order_id, &order->registers, &move);
 }
 
 static inline struct claim own_status_of(const struct fold_world *world, const struct uuid *order) {
@@ -200,6 +236,7 @@ static inline void check_order_itself(const struct fold_world *world,
     struct claim own = own_status_of(world, &order->key);
     struct claim list = box_list_of(world, &order->key);
     check_order_facts(world, order);
+    check_move(world, order);
     require_key(fact_row(FACT_OWN_STATUS), order->order_id, &order->registers, &own);
     require_key(fact_row(FACT_BOX_LIST), order->order_id, &order->registers, &list);
     if (own.delivery != NULL) {
@@ -222,58 +259,162 @@ static inline void check_order_itself(const struct fold_world *world,
 
 /* ---- history, papers, manifests ---- */
 
-/* The claim to the row of the history with KEY. */
+/* A happening with its spelling folded: blanks around it do not count, nor does case. */
+static inline bool is_same_word(struct slice a, struct slice b) {
+    static const struct slice blanks = SLICE(" \t\r\n");
+    struct slice words[] = {a, b};
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        struct slice *word = &words[i];
+        while (word->len > 0 && memchr(blanks.data, word->data[0], blanks.len) != NULL) {
+            *word = slice_from(*word, 1);
+        }
+        while (word->len > 0 && memchr(blanks.data, word->data[word->len - 1], blanks.len)) {
+            word->len--;
+        }
+    }
+    bool same = words[0].len == words[1].len;
+    for (size_t i = 0; same && i < words[0].len; i++) {
+        char letters[] = {words[0].data[i], words[1].data[i]};
+        for (size_t j = 0; j < ARRAY_LEN(letters); j++) {
+            bool is_capital = letters[j] >= 'A' && letters[j] <= 'Z';
+            bool is_gap = letters[j] == ' ' || letters[j] == '-';
+            letters[j] = is_capital ? (char)(letters[j] + 32) : is_gap ? '_' : letters[j];
+        }
+        same = letters[0] == letters[1];
+    }
+    return same;
+}
+
+/* Whether both are of one row of the history. */
+static inline bool are_one_row(const struct tracking_event *a, const struct tracking_event *b) {
+    bool same = slice_eq(a->box_id, b->box_id) && slice_eq(a->sender_event_id, b->sender_event_id);
+    return same &&
+           (a->sender_event_id.len > 0 || (a->occurred_at == b->occurred_at &&
+                                           is_same_word(a->provider_status, b->provider_status)));
+}
+
+static inline struct slice event_member(const struct tracking_event *event,
+                                        enum event_register member) {
+    switch (member) {
+    case REGISTER_EVENT_LOCATION:
+        return event->location;
+    case REGISTER_EVENT_MESSAGE:
+        return event->message;
+    case REGISTER_EVENT_PREVIOUS:
+        return event->previous_status;
+    case REGISTER_EVENT_STANDS_FOR:
+        return event->stands_for;
+    default:
+        return SLICE_EMPTY;
+    }
+}
+
+/* The claim to MEMBER of the row of the history that SAID is of; nothing said is no claim, but to
+ * the row itself. All of one row have one key. */
 static inline struct claim event_claim(const struct fold_world *world, const struct uuid *order,
-                                       const struct uuid *key) {
+                                       const struct tracking_event *said, const struct uuid *key,
+                                       enum event_register member) {
     struct claim stands = {.delivery = NULL};
     EACH_WEBHOOK(world, order, delivery) {
         for (size_t i = 0; i < delivery->changes.event_count; i++) {
-            if (uuid_eq(&delivery->event_keys[i], key)) {
-                keep_greatest(&stands, (struct claim){.delivery = delivery,
-                                                      .change = i,
-                                                      .snapshot = delivery->changes.snapshot_id});
+            const struct tracking_event *other = &delivery->changes.events[i];
+            bool is_one = are_one_row(said, other);
+            if (is_one != uuid_eq(&delivery->event_keys[i], key)) {
+                fold_fail("rows of the history are identified by something else");
+            }
+            if (is_one && (member == REGISTER_EVENT || event_member(other, member).len > 0)) {
+                keep_greatest(&stands, (struct claim){.delivery = delivery, .change = i});
             }
         }
     }
     return stands;
 }
 
+static inline void check_event_member(const struct fold_world *world,
+                                      const struct order_state *order,
+                                      const struct tracking_event *said,
+                                      const struct event_state *event, enum event_register member) {
+    static const char *const names[EVENT_REGISTERS] = {[REGISTER_EVENT_LOCATION] = "location",
+                                                       [REGISTER_EVENT_MESSAGE] = "message",
+                                                       [REGISTER_EVENT_PREVIOUS] =
+                                                           "previous_status",
+                                                       [REGISTER_EVENT_STANDS_FOR] = "stands_for"};
+    const struct slice found[EVENT_REGISTERS] = {[REGISTER_EVENT_LOCATION] = event->location,
+                                                 [REGISTER_EVENT_MESSAGE] = event->message,
+                                                 [REGISTER_EVENT_PREVIOUS] = event->previous_status,
+                                                 [REGISTER_EVENT_STANDS_FOR] = event->stands_for};
+    bool is_numbered = said->sender_event_id.len > 0;
+    struct claim stands =
+        event_claim(world, &order->key, said, &event->key, is_numbered ? REGISTER_EVENT : member);
+    struct slice subject = is_numbered ? said->sender_event_id : said->provider_status;
+    struct slice expected = SLICE_EMPTY;
+    if (stands.delivery != NULL) {
+        expected = event_member(&stands.delivery->changes.events[stands.change], member);
+    }
+    require_text(names[member], subject, expected, found[member]);
+    if (!is_numbered) {
+        require_origin(names[member], RULE_SNAPSHOT, subject, event->registers.keys[member],
+                       &stands);
+    }
+}
+
 static inline void check_event(const struct fold_world *world, const struct order_state *order,
-                               const struct uuid *key) {
+                               const struct tracking_event *said, const struct uuid *key) {
     const struct event_state *event = uuid_map_find(&order->events, key);
-    struct claim stands = event_claim(world, &order->key, key);
+    struct claim stands = event_claim(world, &order->key, said, key, REGISTER_EVENT);
+    const struct tracking_event *last = &stands.delivery->changes.events[stands.change];
+    struct slice id = said->sender_event_id;
     if (event == NULL) {
         fold_fail("a row of the history is missing");
     }
-    const struct tracking_event *said = &stands.delivery->changes.events[stands.change];
-    struct slice id = said->sender_event_id;
     if (!uuid_eq(&event->delivery, &stands.delivery->id)) {
         fold_fail("event '%.*s' names another delivery", SLICE_ARGS(id));
     }
     if (!uuid_eq(&event->box_key, &stands.delivery->event_box_keys[stands.change])) {
         fold_fail("event '%.*s' belongs to another box", SLICE_ARGS(id));
     }
-    REQUIRE_EQUAL("occurred_at", id, said->occurred_at, event->occurred_at);
-    REQUIRE_EQUAL("status", id, said->status, event->status);
-    require_text("detail", id, said->detail, event->detail);
-    require_text("provider_status", id, said->provider_status, event->provider_status);
-    require_text("location", id, said->location, event->location);
-    require_text("message", id, said->message, event->message);
-    require_text("previous_status", id, said->previous_status, event->previous_status);
-    require_text("stands_for", id, said->stands_for, event->stands_for);
+    require_origin("event", RULE_SNAPSHOT, id, event->registers.keys[REGISTER_EVENT], &stands);
+    REQUIRE_EQUAL("occurred_at", id, last->occurred_at, event->occurred_at);
+    REQUIRE_EQUAL("status", id, last->status, event->status);
+    require_text("detail", id, last->detail, event->detail);
+    require_text("provider_status", id, last->provider_status, event->provider_status);
+    for (enum event_register i = REGISTER_EVENT + 1; i < EVENT_REGISTERS; i++) {
+        check_event_member(world, order, said, event, i);
+    }
+}
+
+/* Whether an earlier change of the world is of the row that SAID is of, to ORDER. */
+static inline bool is_told_before(const struct fold_world *world, const struct uuid *order,
+                                  const struct tracking_event *said) {
+    EACH_WEBHOOK(world, order, delivery) {
+        for (size_t i = 0; i < delivery->changes.event_count; i++) {
+            if (are_one_row(&delivery->changes.events[i], said)) {
+                return said != &delivery->changes.events[i];
+            }
+        }
+    }
+    return false;
+}
+
+/* An order whose place another took keeps nothing of its boxes. */
+static inline void check_nothing_left(const struct order_state *order) {
+    REQUIRE_EQUAL("the boxes", order->order_id, 0, order->boxes.count);
+    REQUIRE_EQUAL("the rows of the history", order->order_id, 0, order->events.count);
+    REQUIRE_EQUAL("the papers", order->order_id, 0, order->documents.count);
+    if (order->order_changes != NULL) {
+        fold_fail("an order that moved keeps rows of order_changes");
+    }
 }
 
 static inline void check_history(const struct fold_world *world, const struct order_state *order) {
-    size_t changes = 0, rows = 0;
-    for (size_t i = 0; i < order->events.count; i++) {
-        const struct event_state *event = order->events.items[i];
-        if (event_claim(world, &order->key, &event->key).delivery == NULL) {
-            fold_fail("a row of the history that no webhook speaks of");
-        }
-    }
+    size_t changes = 0, rows = 0, events = 0;
     EACH_WEBHOOK(world, &order->key, delivery) {
         for (size_t i = 0; i < delivery->changes.event_count; i++) {
-            check_event(world, order, &delivery->event_keys[i]);
+            const struct tracking_event *said = &delivery->changes.events[i];
+            if (!is_told_before(world, &order->key, said)) {
+                check_event(world, order, said, &delivery->event_keys[i]);
+                events++;
+            }
         }
         for (size_t i = 0; i < delivery->changes.document_count; i++) {
             const struct document *said = &delivery->changes.documents[i];
@@ -292,6 +433,7 @@ static inline void check_history(const struct fold_world *world, const struct or
         rows++;
     }
     REQUIRE_EQUAL("rows of order_changes", order->order_id, changes, rows);
+    REQUIRE_EQUAL("rows of the history", order->order_id, events, order->events.count);
 }
 
 static inline void check_manifest(const struct fold_world *world,

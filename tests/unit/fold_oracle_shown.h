@@ -16,7 +16,7 @@ struct oracle_box {
     struct uuid key;
     struct slice box_id;
     struct claim status, delivered;
-    int64_t delivered_at, shipped_at, last_open_at;
+    int64_t delivered_at, shipped_at, last_open_at, last_moved_at;
     /* As it is shown. */
     enum status shown;
     struct slice detail;
@@ -46,6 +46,7 @@ static inline void find_times(const struct fold_world *world, const struct uuid 
                               struct oracle_box *box) {
     int64_t senders = TIMESTAMP_NONE, derived = TIMESTAMP_NONE;
     box->last_open_at = TIMESTAMP_NONE;
+    box->last_moved_at = TIMESTAMP_NONE;
     EACH_WEBHOOK(world, order, delivery) {
         EACH_BOX_CHANGE(delivery, &box->key, i) {
             const struct box_change *change = &delivery->changes.boxes[i];
@@ -63,6 +64,9 @@ static inline void find_times(const struct fold_world *world, const struct uuid 
             }
             if (claim_phase(&claim) == 1) {
                 box->last_open_at = later(box->last_open_at, change->status.at);
+                if (status_rank(change->status.status) >= 30) {
+                    box->last_moved_at = later(box->last_moved_at, change->status.at);
+                }
             }
         }
     }
@@ -162,6 +166,7 @@ static inline void check_box(const struct fold_world *world, const struct uuid *
     REQUIRE_EQUAL("delivered_at", id, expected->delivered_at, box->delivered_at);
     REQUIRE_EQUAL("shipped_at", id, expected->shipped_at, box->shipped_at);
     REQUIRE_EQUAL("last_open_at", id, expected->last_open_at, box->last_open_at);
+    REQUIRE_EQUAL("last_moved_at", id, expected->last_moved_at, box->last_moved_at);
     if (report != NULL) {
         REQUIRE_EQUAL("the reported status", id, report->status, box->status.status);
         REQUIRE_EQUAL("the reported time", id, report->at, box->status.at);
@@ -177,6 +182,10 @@ static inline void check_boxes(const struct fold_world *world, const struct orde
                                struct oracle_order *expected) {
     *expected = (struct oracle_order){.own = own_status_of(world, &order->key),
                                       .list = box_list_of(world, &order->key)};
+    if (move_of(world, &order->key).delivery != NULL) {
+        check_nothing_left(order);
+        return;
+    }
     EACH_WEBHOOK(world, &order->key, delivery) {
         for (size_t i = 0; i < delivery->changes.box_count; i++) {
             size_t known = 0;
@@ -237,6 +246,7 @@ struct oracle_status {
     enum status status;
     int64_t at;
     bool own_decides;
+    bool others_ended; /* delivered although a box failed or came back */
 };
 
 static inline struct oracle_status least_far(const struct oracle_order *order) {
@@ -255,7 +265,8 @@ static inline struct oracle_status least_far(const struct oracle_order *order) {
         return least;
     }
     bool tie = own->status == least.status;
-    return (struct oracle_status){own->status, tie ? later(own->at, least.at) : own->at, true};
+    return (struct oracle_status){own->status, tie ? later(own->at, least.at) : own->at, true,
+                                  false};
 }
 
 /* The first line of the contract that fits. */
@@ -269,37 +280,67 @@ static inline struct oracle_status expected_status(const struct oracle_order *or
                           status_rank(order->boxes[i].shown) >= 30);
     }
     if (own != NULL && own->status == STATUS_CANCELLED && !moved) {
-        return (struct oracle_status){STATUS_CANCELLED, own->at, false};
+        return (struct oracle_status){.status = STATUS_CANCELLED, .at = own->at};
     }
     if (count_boxes(order, STATUS_UNKNOWN) == order->box_count) {
-        return own != NULL ? (struct oracle_status){own->status, own->at, true}
-                           : (struct oracle_status){STATUS_UNKNOWN, TIMESTAMP_NONE, false};
+        return own != NULL ? (struct oracle_status){own->status, own->at, true, false}
+                           : (struct oracle_status){STATUS_UNKNOWN, TIMESTAMP_NONE, false, false};
     }
     if (counting == 0) {
-        return (struct oracle_status){STATUS_CANCELLED, latest_at(order, STATUS_COUNT), false};
+        return (struct oracle_status){.status = STATUS_CANCELLED,
+                                      .at = latest_at(order, STATUS_COUNT)};
     }
     if (delivered > 0) {
+        size_t ended = count_boxes(order, STATUS_FAILED) + count_boxes(order, STATUS_RETURNED);
         bool all = delivered == counting && (own == NULL || own->status != STATUS_PENDING);
-        return (struct oracle_status){all ? STATUS_DELIVERED : STATUS_PARTIALLY_DELIVERED,
-                                      latest_at(order, STATUS_DELIVERED), false};
+        bool others_ended = ended > 0 && delivered + ended == counting && own != NULL &&
+                            own->status == STATUS_DELIVERED;
+        return (struct oracle_status){.status = all || others_ended ? STATUS_DELIVERED
+                                                                    : STATUS_PARTIALLY_DELIVERED,
+                                      .at = latest_at(order, STATUS_DELIVERED),
+                                      .others_ended = others_ended};
     }
     if (count_boxes(order, STATUS_RETURNED) == counting) {
-        return (struct oracle_status){STATUS_RETURNED, latest_at(order, STATUS_RETURNED), false};
+        return (struct oracle_status){.status = STATUS_RETURNED,
+                                      .at = latest_at(order, STATUS_RETURNED)};
     }
     return least_far(order);
 }
 
+static inline bool is_after(int64_t at, int64_t end) {
+    return end != TIMESTAMP_NONE && at != TIMESTAMP_NONE && at > end;
+}
+
+/* Whether a box went on moving after END, which it or its order came to. */
+static inline bool moved_after(const struct oracle_order *order, enum status end) {
+    const struct status_report *own = order->own.report;
+    for (size_t i = 0; i < order->box_count; i++) {
+        const struct oracle_box *box = &order->boxes[i];
+        bool of_box = end == STATUS_DELIVERED
+                          ? is_after(box->last_open_at, box->delivered_at)
+                          : box->shown == end && is_after(box->last_moved_at, box->at);
+        bool of_order = end == STATUS_CANCELLED && own != NULL && own->status == end &&
+                        is_after(box->last_moved_at, own->at);
+        if (of_box || of_order) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static inline bool needs_attention(const struct oracle_order *order,
                                    const struct oracle_status *status, struct slice reason) {
+    static const struct slice after = SLICE("moved_after_");
+    bool is_movement = slice_starts_with(reason, after);
     enum status named;
-    if (!status_from_name(reason, &named)) {
-        for (size_t i = 0; i < order->box_count; i++) {
-            const struct oracle_box *box = &order->boxes[i];
-            if (box->delivered_at != TIMESTAMP_NONE && box->last_open_at > box->delivered_at) {
-                return true;
-            }
-        }
-        return false;
+    if (!status_from_name(is_movement ? slice_from(reason, after.len) : reason, &named)) {
+        fold_fail("a reason that no status has");
+    }
+    if (is_movement) {
+        return moved_after(order, named);
+    }
+    if (named == STATUS_RETURNED) {
+        return status->others_ended && count_boxes(order, named) > 0;
     }
     return count_boxes(order, named) > 0 ||
            (status->own_decides && order->own.report->status == named);
@@ -366,6 +407,8 @@ static inline void check_end(const struct fold_world *world, const struct fold_d
     for (size_t i = 0; i < world->count; i++) {
         const struct delivery *delivery = world->deliveries[i];
         if ((delivery->has_order && uuid_map_find(&states.orders, &delivery->order) == NULL) ||
+            (delivery->changes.moved_from.len > 0 &&
+             uuid_map_find(&states.orders, &delivery->moved_order) == NULL) ||
             (delivery->changes.has_manifest &&
              uuid_map_find(&states.manifests, &delivery->manifest) == NULL)) {
             fold_fail("an order or a manifest is missing");
@@ -376,7 +419,9 @@ static inline void check_end(const struct fold_world *world, const struct fold_d
         struct oracle_order expected;
         check_order_itself(world, order);
         check_boxes(world, order, &expected);
-        check_history(world, order);
+        if (move_of(world, &order->key).delivery == NULL) {
+            check_history(world, order);
+        }
         check_shown(order, &expected);
     }
     for (size_t i = 0; i < states.manifests.count; i++) {

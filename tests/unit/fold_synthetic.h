@@ -13,23 +13,24 @@
 struct fold_style {
     const char *name;
     unsigned orders, boxes, times;
-    unsigned statuses, facts, lists, events, papers, changes, manifests;
+    unsigned statuses, facts, lists, events, papers, changes, manifests, moves;
 };
 
 static const struct fold_style FOLD_STYLES[] = {
     /* name                     orders boxes times  statuses facts lists events papers ... */
-    {"statuses at one time", 1, 1, 1, 95, 0, 0, 0, 0, 0, 0},
-    {"statuses of one box", 1, 1, 3, 95, 10, 0, 0, 0, 0, 0},
-    {"statuses of several boxes", 1, 3, 3, 80, 0, 0, 0, 0, 0, 0},
-    {"facts at one time", 1, 1, 1, 0, 60, 0, 0, 0, 0, 0},
-    {"facts", 1, 2, 3, 10, 50, 0, 0, 0, 0, 0},
-    {"lists of boxes", 1, 3, 3, 60, 0, 60, 0, 0, 0, 0},
-    {"rows of the history", 1, 2, 2, 10, 0, 0, 90, 0, 20, 0},
-    {"papers", 1, 2, 2, 10, 0, 0, 0, 80, 0, 0},
-    {"everything", 1, 3, 3, 60, 30, 25, 40, 20, 20, 0},
-    {"everything at one time", 1, 2, 1, 60, 40, 30, 40, 20, 20, 0},
-    {"several orders", 3, 3, 4, 60, 20, 20, 30, 10, 10, 15},
-    {"many boxes", 1, 9, 4, 70, 10, 25, 20, 5, 5, 0},
+    {"statuses at one time", 1, 1, 1, 95, 0, 0, 0, 0, 0, 0, 0},
+    {"statuses of one box", 1, 1, 3, 95, 10, 0, 0, 0, 0, 0, 0},
+    {"statuses of several boxes", 1, 3, 3, 80, 0, 0, 0, 0, 0, 0, 0},
+    {"facts at one time", 1, 1, 1, 0, 60, 0, 0, 0, 0, 0, 0},
+    {"facts", 1, 2, 3, 10, 50, 0, 0, 0, 0, 0, 0},
+    {"lists of boxes", 1, 3, 3, 60, 0, 60, 0, 0, 0, 0, 0},
+    {"rows of the history", 1, 2, 2, 10, 0, 0, 90, 0, 20, 0, 0},
+    {"papers", 1, 2, 2, 10, 0, 0, 0, 80, 0, 0, 0},
+    {"everything", 1, 3, 3, 60, 30, 25, 40, 20, 20, 0, 15},
+    {"everything at one time", 1, 2, 1, 60, 40, 30, 40, 20, 20, 0, 0},
+    {"several orders", 3, 3, 4, 60, 20, 20, 30, 10, 10, 15, 30},
+    {"many boxes", 1, 9, 4, 70, 10, 25, 20, 5, 5, 0, 0},
+    {"orders that move", 2, 2, 2, 50, 20, 15, 40, 15, 30, 0, 70},
 };
 
 struct synthesis {
@@ -96,7 +97,8 @@ static inline void make_facts(struct synthesis *synthesis, enum fact_subject sub
                               void *change) {
     for (enum fact fact = 0; fact < FACT_COUNT; fact++) {
         const struct fact_row *row = fact_row(fact);
-        if (row->subject != subject || row->offset == FACT_NO_MEMBER ||
+        /* Where an order moved no sender says as a fact. */
+        if (row->subject != subject || row->offset == FACT_NO_MEMBER || fact == FACT_MOVED_TO ||
             !says(synthesis, synthesis->style->facts)) {
             continue;
         }
@@ -163,12 +165,15 @@ static inline void make_boxes(struct synthesis *synthesis, struct changes *chang
 }
 
 static inline void make_events(struct synthesis *synthesis, struct changes *changes) {
-    static const struct slice ids[] = {SLICE_EMPTY, SLICE("1"), SLICE("2"), SLICE("3")};
+    static const struct slice ids[] = {SLICE_EMPTY, SLICE_EMPTY, SLICE_EMPTY,
+                                       SLICE("1"),  SLICE("2"),  SLICE("3")};
+    /* Of some the spelling alone differs. */
+    static const struct slice words[] = {SLICE("a b"), SLICE(" A-b"), SLICE("a_B\t"), SLICE("ab")};
+    static const struct slice places[] = {SLICE_EMPTY, SLICE("here"), SLICE("there")};
     static const struct slice messages[] = {SLICE_EMPTY, SLICE("message 1"), SLICE("message 2")};
     static const struct slice further[] = {SLICE_EMPTY, SLICE("A"), SLICE("A|B")};
     changes->event_count =
         says(synthesis, synthesis->style->events) ? 1 + choose(synthesis->choices, 3) : 0;
-    changes->snapshot_id = (int64_t)choose(synthesis->choices, 4) - 1;
     changes->events =
         must_alloc(synthesis->arena, (changes->event_count + 1) * sizeof(*changes->events));
     for (size_t i = 0; i < changes->event_count; i++) {
@@ -179,8 +184,11 @@ static inline void make_events(struct synthesis *synthesis, struct changes *chan
         event->box_id = choose_box(synthesis);
         event->sender_event_id = CHOOSE_SLICE(synthesis, ids);
         event->occurred_at = choose_time(synthesis);
-        /* Some rows are corrected in their message alone. */
-        if (says(synthesis, 60)) {
+        /* Some rows are corrected in what stands beside the status alone. */
+        report.location = CHOOSE_SLICE(synthesis, places);
+        if (says(synthesis, 30)) {
+            report.provider_status = CHOOSE_SLICE(synthesis, words);
+        } else if (says(synthesis, 60)) {
             make_report(synthesis, &report);
             /* Wider than the other times: the span of the history moves. */
             event->occurred_at += TIMESTAMP_SECOND * (int64_t)choose(synthesis->choices, 8);
@@ -231,6 +239,18 @@ static inline void make_manifest(struct synthesis *synthesis, struct changes *ch
                           .submitted_at = choose_optional_time(synthesis)};
 }
 
+/* Senders that name orders late: a webhook is of a provisional order, or of a named one that takes
+ * the place of it. */
+static inline void make_provisional(struct synthesis *synthesis, struct changes *changes) {
+    static const struct slice provisional[] = {SLICE("tracker-1"), SLICE("tracker-2")};
+    struct slice id = CHOOSE_SLICE(synthesis, provisional);
+    if (says(synthesis, 50)) {
+        changes->order_id = id;
+    } else {
+        changes->moved_from = id;
+    }
+}
+
 static inline void make_changes(struct synthesis *synthesis, struct changes *changes) {
     static const struct slice orders[] = {SLICE("order 1"), SLICE("order 2"), SLICE("order 3")};
     const struct fold_style *style = synthesis->style;
@@ -238,11 +258,15 @@ static inline void make_changes(struct synthesis *synthesis, struct changes *cha
     changes->live_known = true;
     changes->live = true;
     changes->version_at = choose_time(synthesis);
+    changes->number = (int64_t)choose(synthesis->choices, 4) - 1;
     if (says(synthesis, style->manifests)) {
         make_manifest(synthesis, changes);
         return;
     }
     changes->order_id = orders[choose(synthesis->choices, style->orders)];
+    if (says(synthesis, style->moves)) {
+        make_provisional(synthesis, changes);
+    }
     changes->order.has_status = says(synthesis, style->statuses / 3);
     if (changes->order.has_status) {
         make_report(synthesis, &changes->order.status);
@@ -267,6 +291,7 @@ static inline void add_synthetic(struct fold_world *world, struct choices *choic
     for (size_t i = 0; i < count; i++) {
         struct delivery delivery = {
             .source = SLICE("shop"), .provider = SLICE("synthetic"), .reading = READING_APPLIED};
+        delivery.received_at = choose_time(&synthesis);
         char content[64];
         make_changes(&synthesis, &delivery.changes);
         delivery.tracking_url_template =

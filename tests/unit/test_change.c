@@ -38,8 +38,7 @@ static void test_identities_are_stable(void **state) {
     const struct slice crowdsender = SLICE("crowdsender"), crossborderly = SLICE("crossborderly");
     const struct slice order_id = SLICE("3LkOSOBBZrw7oS2I1tbxaco5");
     const struct slice content = SLICE("{\"a\":1}"), event_id = SLICE("evt_abc123xyz");
-    const struct uuid order = uuid_from(ORDER), box = uuid_from(BOX),
-                      delivery = uuid_from(DELIVERY);
+    const struct uuid order = uuid_from(ORDER), box = uuid_from(BOX);
     struct uuid id;
     assert_true(order_key(crowdsender, true, order_id, &id));
     assert_uuid(&id, ORDER);
@@ -55,12 +54,72 @@ static void test_identities_are_stable(void **state) {
     assert_uuid(&id, "3ded096c1dff8cd5bb3626c4edfb5b03");
     assert_true(quarantined_delivery_id(crowdsender, SLICE_OF("{\"a\":"), &id));
     assert_uuid(&id, "9d48cb378e0b8e2aaf73b26b007d644b");
-    assert_true(event_row_key(&box, SLICE_OF("312589"), &delivery, 7, &id));
-    assert_uuid(&id, "7b9984cae6788d928fe61740a67de748");
-    assert_true(event_row_key(&box, SLICE_EMPTY, &delivery, 258, &id));
-    assert_uuid(&id, "8fcb3205c4fa8b0f86d3ab7a0b51c4f8");
     assert_true(document_key(&box, SLICE_OF("label"), SLICE_OF("https://example.com/a.pdf"), &id));
     assert_uuid(&id, "e242ad56d1758da4a4bcbae52021cc6a");
+}
+
+/* The row of a box's history: by the sender's id, else by instant and provider status, whose
+ * spelling is folded. Rows with one key are one row. */
+static void test_rows_of_the_history(void **state) {
+    static const struct {
+        const char *id;
+        int64_t occurred_at;
+        const char *word, *key;
+    } rows[] = {
+        {"312589", 1, "DELIVERED", "7b9984cae6788d928fe61740a67de748"},
+        {"312589", 2, "", "7b9984cae6788d928fe61740a67de748"},
+        {"", 1650000000123456, "out_for_delivery", "89db230dde8789e699b7c164aacdea75"},
+        {"", 1650000000123456, " Out for-DELIVERY\t", "89db230dde8789e699b7c164aacdea75"},
+        {"", -1, "", "02a1213086a9850c9e8644bf884a6dbc"},
+        {"", -1, "  ", "02a1213086a9850c9e8644bf884a6dbc"},
+    };
+    const struct uuid box = uuid_from(BOX);
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct tracking_event event;
+        struct uuid id;
+        tracking_event_init(&event);
+        event.sender_event_id = slice_from_cstr(rows[i].id);
+        event.occurred_at = rows[i].occurred_at;
+        event.provider_status = slice_from_cstr(rows[i].word);
+        /* What else it says makes no other row. */
+        event.status = i % 2 ? STATUS_EXCEPTION : STATUS_DELIVERED;
+        event.message = i % 2 ? SLICE_OF("message") : SLICE_EMPTY;
+        assert_true(event_row_key(&box, &event, &id));
+        assert_uuid(&id, rows[i].key);
+    }
+}
+
+/* Each of these is another row. */
+static void test_other_happenings(void **state) {
+    static const struct {
+        const char *box;
+        int64_t occurred_at;
+        const char *word;
+    } rows[] = {{BOX, 1, "a b"},
+                {ORDER, 1, "a b"},
+                {BOX, 2, "a b"},
+                {BOX, 256, "a b"},
+                {BOX, -1, "a b"},
+                {BOX, 1, "ab"},
+                {BOX, 1, ""},
+                {BOX, 1, "a__b"},
+                {BOX, 1, "\xc3\x84"},
+                {BOX, 1, "\xc3\xa4"},
+                {BOX, TIMESTAMP_NONE, "a b"}};
+    struct uuid keys[ARRAY_LEN(rows)];
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const struct uuid box = uuid_from(rows[i].box);
+        struct tracking_event event;
+        tracking_event_init(&event);
+        event.occurred_at = rows[i].occurred_at;
+        event.provider_status = slice_from_cstr(rows[i].word);
+        assert_true(event_row_key(&box, &event, &keys[i]));
+        for (size_t j = 0; j < i; j++) {
+            assert_false(uuid_eq(&keys[i], &keys[j]));
+        }
+    }
 }
 
 /* One event id with other content: neighbours, but not the same. */
@@ -399,6 +458,8 @@ static void test_uuids_as_text(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_identities_are_stable),
+        cmocka_unit_test(test_rows_of_the_history),
+        cmocka_unit_test(test_other_happenings),
         cmocka_unit_test(test_conflicting_deliveries_are_neighbours),
         cmocka_unit_test(test_deliveries_without_an_event_id_are_strangers),
         cmocka_unit_test(test_fields_do_not_run_together),

@@ -170,7 +170,7 @@ static void a_row_of_the_history_is_corrected_as_a_whole(void **state) {
         for (; count < SAYINGS && SNAPSHOTS[i].said[count].version != 0; count++) {
             int64_t version = SNAPSHOTS[i].said[count].version;
             webhook_init(&webhooks[count], version, SNAPSHOTS[i].said[count].delivery);
-            webhooks[count].changes.snapshot_id = SNAPSHOTS[i].said[count].snapshot;
+            webhooks[count].changes.number = SNAPSHOTS[i].said[count].snapshot;
             webhook_event(&webhooks[count], "1", 10 * version)->message =
                 slice_from_cstr(SNAPSHOTS[i].said[count].message);
         }
