@@ -54,10 +54,11 @@ struct row_shape {
     } columns[SHAPE_COLUMNS_MAX];
 };
 
-/* Adds the next column of TABLE, whose row type is ROW_TYPE; other tables are passed over. SHAPES begin
- * as zero. */
-MUST_CHECK bool shapes_add(struct row_shape shapes[ROW_KINDS], struct slice table, uint32_t row_type,
-                           struct slice column, uint32_t column_type, struct err *err);
+/* Adds the next column of TABLE, whose row type is ROW_TYPE; other tables are passed over. SHAPES
+ * begin as zero. */
+MUST_CHECK bool shapes_add(struct row_shape shapes[ROW_KINDS], struct slice table,
+                           uint32_t row_type, struct slice column, uint32_t column_type,
+                           struct err *err);
 /* Asks the database for all of them. */
 MUST_CHECK bool shapes_learn(struct pg *pg, struct row_shape shapes[ROW_KINDS], int64_t deadline_ms,
                              struct err *err);
