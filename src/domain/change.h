@@ -201,10 +201,6 @@ void fact_key(struct strbuf *out, const struct key_base *base, uint32_t change);
 void status_key(struct strbuf *out, const struct status_report *report, bool of_order,
                 const struct key_base *base, uint32_t change);
 
-/* The parts that all keys have, each appended: version_at and number; delivery and change. */
-void key_add_numbers(struct strbuf *out, const struct key_base *base);
-void key_add_event(struct strbuf *out, const struct uuid *delivery, uint32_t change);
-
 /* Who set a register, read from the KEY of a fact with RULE; false when it is none. */
 MUST_CHECK bool key_origin(enum fact_rule rule, struct slice key, struct uuid *delivery,
                            int64_t *version_at);

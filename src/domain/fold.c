@@ -76,7 +76,9 @@ static bool is_same(struct fold *fold, const struct holder *holder, enum fact fa
     const struct fact_value *held = &holder->values[fact];
     struct slice digest;
     if (!(*holder->digests >> fact & 1)) {
-        return held->number == said->number && slice_eq(held->text, said->text);
+        /* Each type uses one of the two; the other is of no meaning. */
+        return held->text.len + said->text.len > 0 ? slice_eq(held->text, said->text)
+                                                   : held->number == said->number;
     }
     if (!fact_digest(said->text, fold->arena, &digest)) {
         fold->failed = true;

@@ -1,7 +1,5 @@
 #include "domain/registers.h"
 
-#include "base/limits.h"
-
 #include <string.h>
 
 /* The parts of a key as domain/change.h makes it: a fact's, or with is_status a status's. */
@@ -56,22 +54,42 @@ static bool are_one_status(const struct key_parts *a, const struct key_parts *b)
     return a->phase == b->phase && a->rank == b->rank && slice_eq(a->word, b->word);
 }
 
-static bool make_key(const struct key_parts *parts, struct arena *arena, struct slice *key) {
-    const struct key_base base = {parts->version_at, parts->number, &parts->delivery};
-    struct strbuf out = STRBUF_INIT(LIMIT_REGISTER_KEY);
-    if (parts->is_status) {
-        strbuf_add_char(&out, (char)parts->phase);
-        key_add_numbers(&out, &base);
-        strbuf_add_char(&out, (char)parts->rank);
-        strbuf_add_slice(&out, parts->word);
-        strbuf_add_char(&out, '\0');
-    } else {
-        key_add_numbers(&out, &base);
+/* Writes LEN bytes of VALUE, big-endian, and moves *TO behind them. */
+static void put_bytes(char **to, uint64_t value, size_t len) {
+    for (size_t i = len; i > 0; i--) {
+        *(*to)++ = (char)(value >> 8 * (i - 1));
     }
-    key_add_event(&out, &parts->delivery, parts->change);
-    bool ok = !strbuf_failed(&out) && arena_dup(arena, strbuf_slice(&out), key);
-    strbuf_free(&out);
-    return ok;
+}
+
+static void put_ordered(char **to, int64_t value) {
+    put_bytes(to, (uint64_t)value ^ UINT64_C(0x8000000000000000), 8);
+}
+
+/* In ARENA's memory alone, so that a failure is known to be a lack of it. */
+static bool make_key(const struct key_parts *parts, struct arena *arena, struct slice *key) {
+    size_t len = parts->is_status ? STATUS_KEY_BYTES + parts->word.len : FACT_KEY_BYTES;
+    char *to = arena_alloc(arena, len);
+    if (to == NULL) {
+        return false;
+    }
+    *key = (struct slice){to, len};
+    if (parts->is_status) {
+        put_bytes(&to, parts->phase, 1);
+    }
+    put_ordered(&to, parts->version_at);
+    put_ordered(&to, parts->number);
+    if (parts->is_status) {
+        put_bytes(&to, parts->rank, 1);
+        if (parts->word.len > 0) {
+            memcpy(to, parts->word.data, parts->word.len);
+            to += parts->word.len;
+        }
+        put_bytes(&to, 0, 1);
+    }
+    memcpy(to, parts->delivery.bytes, sizeof(parts->delivery.bytes));
+    to += sizeof(parts->delivery.bytes);
+    put_bytes(&to, parts->change, 2);
+    return true;
 }
 
 /* ---- integers ---- */

@@ -32,7 +32,7 @@ planted() {
     plant "the time of the own status is lost" $fold 'order->own_status_at = report->at;' ''
     plant "a new place is no change" $fold '!slice_eq(box->status.location, report->location) ||' ''
     plant "the latest shipped_at stands" $fold 'at < box->shipped_at;' 'at > box->shipped_at;'
-    plant "a derived shipped_at comes before the sender's" $fold 'derived ? is_senders || !earlier' 'derived ? !earlier'
+    plant "a derived shipped_at comes before the sender's" $fold 'is_senders || !earlier' '!earlier'
     plant "equal shipped_at: the last arrival wins" $fold 'slice_cmp(key, *held_key) >= 0' 'false'
     plant "delivered_at is not kept" $fold 'if (report->status == STATUS_DELIVERED)' 'if (report->status == STATUS_DELIVERED && box->status.status == STATUS_DELIVERED)'
     plant "last_open_at is the last, not the latest" $fold 'report->at > box->last_open_at' 'report->at != TIMESTAMP_NONE'
