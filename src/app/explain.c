@@ -34,6 +34,7 @@ struct told_claim {
 
 struct explainer {
     const struct store_explanation *explanation;
+    const struct settings *settings;
     struct arena *arena;
     struct told_claim *claims; /* sorted: of one fact together, in the order of their standing */
     size_t count, capacity;
@@ -206,10 +207,8 @@ static bool collect_claim(void *context, const struct fold_claim *claim) {
     struct strbuf value = STRBUF_INIT(LIMIT_ANSWER), item = STRBUF_INIT(LIMIT_ANSWER);
     struct json_writer writer;
     struct told_claim *kept = &explainer->claims[explainer->count++];
-    *kept = (struct told_claim){.fact = claim->fact,
-                                .at = claim->at,
-                                .derived = claim->derived,
-                                .told = explainer->told};
+    *kept = (struct told_claim){
+        .fact = claim->fact, .at = claim->at, .derived = claim->derived, .told = explainer->told};
     json_writer_init(&writer, &value);
     put_claim(&writer, claim, full);
     add_item(&item, claim);
@@ -246,11 +245,11 @@ static bool read_told(struct explainer *explainer, const struct store_told *told
     if (arena == NULL) {
         return false;
     }
-    enum ingest_reading reading = ingest_read(&delivery, provider, arena);
+    enum ingest_reading reading = ingest_read(
+        &delivery, provider, settings_reading(explainer->settings, told->source), arena);
     bool ok = reading != INGEST_NO_MEMORY;
     *unreadable = reading != INGEST_READ || delivery.reading != READING_APPLIED ||
-                  !delivery.has_order ||
-                  !uuid_eq(&delivery.order, &explainer->explanation->order);
+                  !delivery.has_order || !uuid_eq(&delivery.order, &explainer->explanation->order);
     if (ok && !*unreadable) {
         ok = collect_claims(explainer, told, &delivery, arena);
     }
@@ -457,8 +456,8 @@ static void put_values(struct json_writer *writer, const struct explainer *expla
     if (row->rule == RULE_LATEST) {
         stated.key = registers->keys[row->number];
     }
-    bool is_known = row->rule == RULE_LATEST ? stated.key.data != NULL
-                                             : fact_is_said(row, &values[fact]);
+    bool is_known =
+        row->rule == RULE_LATEST ? stated.key.data != NULL : fact_is_said(row, &values[fact]);
     if (!is_known || (row->personal && !explainer->explanation->full)) {
         return;
     }
@@ -529,8 +528,8 @@ static void put_box_facts(struct json_writer *writer, const struct explainer *ex
         put_time_fact(writer, explainer, &shipped, box->shipped_at);
     }
     for (enum fact fact = FACT_SHIPPED_AT + 1; fact < FACT_DOCUMENT; fact++) {
-        bool hidden = fact == FACT_TRACKING_URL_TEMPLATE &&
-                      box->values[FACT_TRACKING_URL].text.len > 0;
+        bool hidden =
+            fact == FACT_TRACKING_URL_TEMPLATE && box->values[FACT_TRACKING_URL].text.len > 0;
         if (!hidden) {
             put_values(writer, explainer, fact, box->box_id, box->values, &box->registers);
         }
@@ -675,8 +674,9 @@ static void write_all(const struct explainer *explainer, struct strbuf *out) {
     strbuf_add_char(out, '}');
 }
 
-bool explain_write(const struct store_explanation *explanation, struct strbuf *out) {
-    struct explainer explainer = {.explanation = explanation};
+bool explain_write(const struct store_explanation *explanation, const struct settings *settings,
+                   struct strbuf *out) {
+    struct explainer explainer = {.explanation = explanation, .settings = settings};
     explainer.arena = arena_new(CLAIMS_ARENA);
     explainer.unreadable = calloc(explanation->delivery_count + 1, sizeof(bool));
     bool ok = explainer.arena != NULL && explainer.unreadable != NULL && read_all(&explainer);

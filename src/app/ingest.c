@@ -114,13 +114,14 @@ static bool identify(struct delivery *delivery, const struct json *root, const c
 
 /* What a JSON document says, and under which identities. */
 static bool read_document(struct delivery *delivery, const struct provider *provider,
-                          struct arena *arena, const struct json *root) {
-    return provider->read(root, arena, &delivery->changes, &delivery->reading) &&
+                          const struct reading_context *context, struct arena *arena,
+                          const struct json *root) {
+    return provider->read(root, context, arena, &delivery->changes, &delivery->reading) &&
            identify(delivery, root, provider->resend_counter, arena);
 }
 
 enum ingest_reading ingest_read(struct delivery *delivery, const struct provider *provider,
-                                struct arena *arena) {
+                                const struct reading_context *context, struct arena *arena) {
     struct json_position where;
     struct json_doc *doc = NULL;
     bool ok = true;
@@ -139,7 +140,7 @@ enum ingest_reading ingest_read(struct delivery *delivery, const struct provider
         ok = delivery_identify(delivery, arena);
         break;
     case JSON_OK:
-        ok = read_document(delivery, provider, arena, json_root(doc));
+        ok = read_document(delivery, provider, context, arena, json_root(doc));
         break;
     }
     /* A tree is many times as large as its text, and the delivery may have to wait. */
@@ -345,8 +346,7 @@ static void finish_committed(struct job *job) {
         finish_problem(job, 400, delivery->changes.detail, SLICE_OF("not_json"));
     } else {
         finish_received(job, delivery_outcome_name(delivery->outcome), &delivery->id,
-                        delivery->reading == READING_QUARANTINED ? delivery->changes.detail
-                                                                 : SLICE_EMPTY);
+                        delivery->changes.detail);
     }
 }
 
@@ -588,6 +588,11 @@ static void renew_store(void *context, struct store *store) {
     settings_free(settings);
 }
 
+static const struct settings *take_settings(void *context) {
+    const struct ingest *ingest = context;
+    return current_take(ingest->current);
+}
+
 static void renew(void *context, void *state) {
     renew_store(context, state);
 }
@@ -710,8 +715,7 @@ static void park(struct job *job) {
     job->batch.bytes = job->spooled.bytes = sizeof(*job) + job->body.len;
     job->exchange->user = job;
     job->id = job->delivery.id;
-    job->detail =
-        job->delivery.reading == READING_QUARANTINED ? job->delivery.changes.detail : SLICE_EMPTY;
+    job->detail = job->delivery.changes.detail;
     if (!submit(job)) {
         finish_queue_full(job);
     }
@@ -735,7 +739,8 @@ static void take_body(struct job *job) {
         .received_at = job->head.received_at,
         .quarantine_max = job->settings->quarantine_max,
     };
-    enum ingest_reading reading = ingest_read(delivery, job->source->provider, job->arena);
+    enum ingest_reading reading =
+        ingest_read(delivery, job->source->provider, &job->source->reading, job->arena);
     const struct changes *changes = &delivery->changes;
     job->not_json = reading == INGEST_NOT_JSON;
     job->record.event_type = changes->event_type;
@@ -915,6 +920,7 @@ static bool open_shelter(struct ingest *ingest, const struct settings *settings,
     struct drainer_options drain = {.spool = ingest->spool,
                                     .dsn = settings->ingest_dsn.data,
                                     .renew = renew_store,
+                                    .settings = take_settings,
                                     .is_down = is_down,
                                     .is_filling = is_filling,
                                     .up = is_up,

@@ -46,12 +46,77 @@ enum phase status_phase(enum status status) {
     return STATUSES[status].phase;
 }
 
+/* No word that is known is longer. */
+#define WORD_MAX 64
+
+static const struct slice CANCEL = SLICE("cancel");
+
+/* A word without case, with one kind of separator and one spelling of "cancelled". */
+struct folded {
+    char text[WORD_MAX];
+    size_t len;
+};
+
+static char fold_char(char c) {
+    if (c == ' ' || c == '-') {
+        return '_';
+    }
+    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
+/* False for a word that is longer than any that is known. */
+static bool fold_word(struct slice word, struct folded *folded) {
+    folded->len = 0;
+    word = slice_trim(word);
+    for (size_t i = 0; i < word.len; i++) {
+        if (folded->len == WORD_MAX) {
+            return false;
+        }
+        char c = fold_char(word.data[i]);
+        /* The second l of "cancelled" behind "cancel". */
+        if (c == 'l' && folded->len >= CANCEL.len &&
+            slice_eq((struct slice){folded->text + folded->len - CANCEL.len, CANCEL.len}, CANCEL)) {
+            continue;
+        }
+        folded->text[folded->len++] = c;
+    }
+    return true;
+}
+
+static bool is_same(const struct folded *a, struct slice word) {
+    struct folded b;
+    return fold_word(word, &b) &&
+           slice_eq((struct slice){a->text, a->len}, (struct slice){b.text, b.len});
+}
+
+bool status_word_eq(struct slice a, struct slice b) {
+    struct folded folded;
+    return fold_word(a, &folded) && is_same(&folded, b);
+}
+
 const struct status_word *status_word_find(const struct status_word *words, size_t count,
                                            struct slice word) {
-    struct slice trimmed = slice_trim(word);
+    struct folded folded;
+    if (!fold_word(word, &folded)) {
+        return NULL;
+    }
     for (size_t i = 0; i < count; i++) {
-        if (slice_eq_nocase(words[i].word, trimmed))
+        if (is_same(&folded, words[i].word)) {
             return &words[i];
+        }
     }
     return NULL;
+}
+
+enum status status_from_word(struct slice word) {
+    struct folded folded;
+    if (!fold_word(word, &folded)) {
+        return STATUS_UNKNOWN;
+    }
+    for (size_t i = 0; i < STATUS_PARTIALLY_DELIVERED; i++) {
+        if (is_same(&folded, STATUSES[i].name)) {
+            return (enum status)i;
+        }
+    }
+    return STATUS_UNKNOWN;
 }

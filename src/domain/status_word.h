@@ -55,7 +55,15 @@ struct status_word {
     bool delayed;        /* sets was_delayed */
 };
 
-/* The row of WORD, compared after trimming and without ASCII case; NULL when the table has none. */
+/*
+ * Senders' words compare after trimming, without ASCII case, with blanks, '-' and '_' alike, and
+ * with "canceled" and "cancelled" as one word.
+ */
+bool status_word_eq(struct slice a, struct slice b);
+/* The status that a sender names in the vocabulary's own words; STATUS_UNKNOWN for another word,
+ * and for partially_delivered, which no sender reports. */
+enum status status_from_word(struct slice word);
+/* The row of WORD; NULL when the table has none. */
 const struct status_word *status_word_find(const struct status_word *words, size_t count,
                                            struct slice word);
 /* The same for a table that is an array. */

@@ -137,12 +137,13 @@ static bool read_case(const struct golden_case *c, struct arena *arena, struct d
     struct delivery *const deliveries[] = {delivery};
     struct store store = {.row_types = {1, 2, 3, 4, 5, 6, 7}};
     struct err err = ERR_INIT;
+    static const struct reading_context no_options = {.zone = NULL};
     *delivery = (struct delivery){.source = SLICE("source"),
                                   .provider = c->provider->name,
                                   .order_provider = c->provider->name,
                                   .headers = SLICE("{}"),
                                   .body = strbuf_slice(&c->body)};
-    if (ingest_read(delivery, c->provider, arena) == INGEST_NO_MEMORY)
+    if (ingest_read(delivery, c->provider, &no_options, arena) == INGEST_NO_MEMORY)
         return false;
     if (store_add_changes(&store, params, deliveries, 1, true, &err) &&
         !strbuf_failed(&params->data))

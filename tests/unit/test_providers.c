@@ -16,6 +16,9 @@
 #include "changes_dump.h"
 #include "domain/provider.h"
 
+/* Of a source without timezone and carrier. */
+static const struct reading_context NO_OPTIONS = {.zone = NULL};
+
 /* ---- bodies, compact so that a field is found by its text ---- */
 
 #define CROWDSENDER(type, rest)                                                                    \
@@ -140,7 +143,7 @@ static struct result read_body(const char *provider_name, struct slice body) {
     r.arena = arena_new(LIMIT_REQUEST_ARENA);
     assert_non_null(r.arena);
     changes_init(&r.changes);
-    assert_true(provider->read(json_root(r.doc), r.arena, &r.changes, &r.reading));
+    assert_true(provider->read(json_root(r.doc), &NO_OPTIONS, r.arena, &r.changes, &r.reading));
     return r;
 }
 
@@ -985,8 +988,8 @@ static bool is_enough(const char *provider, const char *body, size_t max) {
     struct arena *arena = arena_new(max);
     assert_non_null(arena);
     changes_init(&changes);
-    bool enough =
-        provider_find(slice_from_cstr(provider))->read(json_root(doc), arena, &changes, &reading);
+    bool enough = provider_find(slice_from_cstr(provider))
+                      ->read(json_root(doc), &NO_OPTIONS, arena, &changes, &reading);
     if (enough)
         assert_int_equal(reading, READING_APPLIED);
     arena_free(arena);
