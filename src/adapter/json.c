@@ -164,12 +164,17 @@ static char *without_nul_escapes(struct slice text) {
 
 /* ---- integers beyond int64 ---- */
 
-/* A text for Jansson, and how it came from the sender's. */
+/* A text, and what Jansson reads instead of it. */
 struct loadable {
-    struct slice text;    /* what Jansson reads */
-    struct slice body;    /* what the sender wrote */
-    struct strbuf quoted; /* holds text, where it is another one */
+    struct slice body;
+    struct strbuf quoted; /* empty: the body itself */
 };
+
+static struct loadable loadable_of(struct slice body) {
+    struct loadable from = {.body = body};
+    strbuf_init(&from.quoted, 2 * body.len + 16);
+    return from;
+}
 
 static bool is_number_char(char c) {
     return (c >= '0' && c <= '9') || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E';
@@ -189,6 +194,15 @@ static size_t number_len(struct slice text) {
         len++;
     }
     return len;
+}
+
+/* A number in the place of a key is none of ours: it stays what it is, which no parser takes. */
+static bool is_key(struct slice behind) {
+    size_t at = 0;
+    while (at < behind.len && strchr(" \t\r\n", behind.data[at]) != NULL) {
+        at++;
+    }
+    return at < behind.len && behind.data[at] == ':';
 }
 
 /* Is TOKEN an integer, as JSON writes them, that int64 does not hold? */
@@ -213,7 +227,8 @@ static size_t quote_long_integers(struct slice text, size_t stop, struct strbuf 
         struct slice rest = slice_from(text, read);
         bool is_number = is_number_char(rest.data[0]);
         size_t len = rest.data[0] == '"' ? string_len(rest) : is_number ? number_len(rest) : 1;
-        bool quote = is_number && is_long_integer(slice_first(rest, len));
+        bool quote =
+            is_number && is_long_integer(slice_first(rest, len)) && !is_key(slice_from(rest, len));
         if (written + len + 2 * quote > stop) {
             return read + (stop - written) - (quote ? 1 : 0);
         }
@@ -245,19 +260,36 @@ static enum json_status refusal(const struct loadable *from, const json_error_t 
     return JSON_INVALID;
 }
 
+/* Loads BODY; *error is as load() leaves it. */
+static json_t *load_quoted(struct loadable *from, json_error_t *error, bool *no_memory) {
+    json_t *root = load(from->body, error, no_memory);
+
+    if (root != NULL || *no_memory || json_error_code(error) != json_error_numeric_overflow) {
+        return root;
+    }
+    quote_long_integers(from->body, SIZE_MAX, &from->quoted);
+    if (strbuf_failed(&from->quoted)) {
+        *no_memory = true;
+        return NULL;
+    }
+    return load(strbuf_slice(&from->quoted), error, no_memory);
+}
+
 /* The text has U+0000 in a key, which Jansson cannot hold. Is it JSON apart from that? */
-static enum json_status judge_nul_key(const struct loadable *from, struct json_position *where) {
+static enum json_status judge_nul_key(struct slice text, struct json_position *where) {
     json_error_t error = {.line = 0};
     enum json_status status = JSON_UNREPRESENTABLE;
-    char *copy = without_nul_escapes(from->text);
+    char *copy = without_nul_escapes(text);
+    struct loadable from = loadable_of((struct slice){copy, text.len});
     bool no_memory = true;
-    json_t *root = copy ? load((struct slice){copy, from->text.len}, &error, &no_memory) : NULL;
+    json_t *root = copy ? load_quoted(&from, &error, &no_memory) : NULL;
 
     if (no_memory)
         status = JSON_NO_MEMORY;
     else if (!root)
-        status = refusal(from, &error, where);
+        status = refusal(&from, &error, where);
     json_decref(root);
+    strbuf_free(&from.quoted);
     free(copy);
     return status;
 }
@@ -266,16 +298,8 @@ static enum json_status load_text(struct loadable *from, struct json_doc **doc,
                                   struct json_position *where) {
     json_error_t error = {.line = 0};
     bool no_memory;
-    json_t *root = load(from->text, &error, &no_memory);
+    json_t *root = load_quoted(from, &error, &no_memory);
 
-    if (root == NULL && !no_memory && json_error_code(&error) == json_error_numeric_overflow) {
-        quote_long_integers(from->body, SIZE_MAX, &from->quoted);
-        if (strbuf_failed(&from->quoted)) {
-            return JSON_NO_MEMORY;
-        }
-        from->text = strbuf_slice(&from->quoted);
-        root = load(from->text, &error, &no_memory);
-    }
     if (no_memory) {
         return JSON_NO_MEMORY;
     }
@@ -283,7 +307,7 @@ static enum json_status load_text(struct loadable *from, struct json_doc **doc,
         *doc = (struct json_doc *)root;
         return JSON_OK;
     }
-    return json_error_code(&error) == json_error_null_byte_in_key ? judge_nul_key(from, where)
+    return json_error_code(&error) == json_error_null_byte_in_key ? judge_nul_key(from->body, where)
                                                                   : refusal(from, &error, where);
 }
 
@@ -304,8 +328,7 @@ enum json_status json_parse(struct slice text, struct json_doc **doc, struct jso
     }
     if (pthread_once(&once, use_our_memory) != 0)
         return JSON_NO_MEMORY;
-    struct loadable from = {.text = text, .body = text};
-    strbuf_init(&from.quoted, 2 * text.len + 16);
+    struct loadable from = loadable_of(text);
     enum json_status status = load_text(&from, doc, where);
     strbuf_free(&from.quoted);
     return status;

@@ -75,6 +75,7 @@ static bool fold_word(struct slice word, struct folded *folded) {
         char c = fold_char(word.data[i]);
         /* The second l of "cancelled" behind "cancel". */
         if (c == 'l' && folded->len >= CANCEL.len &&
+            !(i + 1 < word.len && fold_char(word.data[i + 1]) == 'l') &&
             slice_eq((struct slice){folded->text + folded->len - CANCEL.len, CANCEL.len}, CANCEL)) {
             continue;
         }
