@@ -60,7 +60,7 @@ struct rule {
 };
 
 static char peek(const struct cursor *cursor) {
-    return cursor->rest.len > 0 ? cursor->rest.data[0] : '\0';
+    return cursor->rest.len > 0 && !cursor->failed ? cursor->rest.data[0] : '\0';
 }
 
 static bool take_char(struct cursor *cursor, char c) {
