@@ -181,7 +181,7 @@ deps: ## install the Debian packages that run and check need, if any is missing
 
 # ---- tests ----
 
-.PHONY: check unit unit-programs replay e2e browser reporting-doc examples hardening timing static floors format format-check
+.PHONY: check unit unit-programs planted replay e2e browser reporting-doc examples hardening timing static floors format format-check
 check: ## install what is missing, then every ring of tests
 	@MAKE='$(MAKE)' tests/clean_room.sh tests/check.sh
 
@@ -189,6 +189,11 @@ unit-programs: $(UNIT_TESTS)
 unit: unit-programs ## the unit tests
 	@printf '%s\n' $(UNIT_TESTS) | xargs -P $(shell nproc) -I{} sh -c \
 	  'if {} > {}.log 2>&1; then echo "ok {}: $$(grep -ac "  OK " {}.log) tests"; else cat {}.log; echo "FAILED: {}"; exit 255; fi'
+
+# What the sources warn of once they are wrong is not looked at.
+planted: $(BUILD)/libwaybill.a ## does the test of the fold find the errors that are planted into it?
+	@tests/unit/planted.sh '$(BUILD)/planted' $(CC) -Itests/unit $(ALL_CPPFLAGS) $(ALL_CFLAGS) -O1 -w -- \
+		$(BUILD)/libwaybill.a $(ALL_LDFLAGS) $(PKG_LIBS) -lcmocka
 
 replay: $(FUZZ_PROGRAMS) ## every fuzz target over its corpus
 	@OUT='$(BUILD)' tests/fuzz/run.sh replay $(FUZZ_TARGETS)

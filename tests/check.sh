@@ -52,6 +52,7 @@ step "hardening of the programs" "$MAKE" hardening hardening-clang
 step "static analysis by cppcheck (make analyze has the others)" "$MAKE" analyze-cppcheck
 step "configuration examples" "$MAKE" examples
 step "unit tests" "$MAKE" unit
+step "errors planted into the fold" "$MAKE" planted
 step "comparisons of credentials" "$MAKE" timing timing-clang
 step "end-to-end tests" "$MAKE" e2e
 step "torture, for a short time" "$MAKE" torture TORTURE_SECONDS=15

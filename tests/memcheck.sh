@@ -5,6 +5,7 @@
 # holds by pointers into the middle, in a test's process that ends at once.
 set -euo pipefail
 start=$SECONDS
+export WAYBILL_TEST_ARRIVALS=${WAYBILL_TEST_ARRIVALS:-2000}
 output=$(valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite,indirect \
     --show-leak-kinds=definite,indirect "$1" 2>&1) || {
     printf '%s\nFAILED under valgrind: %s\n' "$output" "$1"

@@ -1,4 +1,4 @@
--- full_scope: with personal data; with_events: with the history. An order may have thousands of boxes: the history of all is read once, papers box by box.
+-- full_scope: with personal data; with_events: with the history. An order may have thousands of boxes: the history and the papers of all are read once.
 CREATE OR REPLACE FUNCTION waybill_data.read_orders(order_keys uuid[], full_scope boolean, with_events boolean)
 RETURNS TABLE (order_key uuid, version bigint, document text) LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 10
 SET search_path = pg_catalog, pg_temp
@@ -35,16 +35,10 @@ BEGIN
                 END AS pickup_point,
                 CASE WHEN full_scope THEN b.signed_by END AS signed_by,
                 CASE WHEN full_scope THEN b.proof_of_delivery END AS proof_of_delivery,
-                array_to_json(ARRAY(
-                    SELECT row_to_json(l) FROM (
-                        SELECT t.kind, t.url FROM waybill_data.documents t
-                        WHERE full_scope AND t.order_key = o.order_key AND t.box_key = b.box_key
-                        UNION
-                        SELECT 'label', b.label_url WHERE full_scope AND b.label_url IS NOT NULL
-                        ORDER BY 1, 2) l)) AS documents,
-                array_to_json(ARRAY(
+                COALESCE(p.documents, '[]') AS documents,
+                CASE WHEN b.items IS NULL THEN '[]' ELSE array_to_json(ARRAY(
                     SELECT row_to_json(i) FROM json_to_recordset(b.items) AS i (id text, quantity bigint)
-                    ORDER BY i.id COLLATE "C", i.quantity)) AS items,
+                    ORDER BY i.id COLLATE "C", i.quantity)) END AS items,
                 COALESCE(h.events, '[]') AS events
                 FROM waybill_data.boxes b
                 LEFT JOIN (
@@ -55,6 +49,15 @@ BEGIN
                           FROM waybill_data.tracking_events t WHERE with_events AND t.order_key = o.order_key
                           ORDER BY t.box_key, t.occurred_at, t.status, COALESCE(t.provider_status, ''), t.event_key) e
                     GROUP BY e.box_key) h ON h.box_key = b.box_key
+                LEFT JOIN (
+                    SELECT l.box_key, array_to_json(array_agg(l.paper)) AS documents
+                    FROM (SELECT k.box_key, (SELECT row_to_json(r) FROM (SELECT k.kind, k.url) r) AS paper
+                          FROM (SELECT t.box_key, t.kind, t.url FROM waybill_data.documents t WHERE full_scope AND t.order_key = o.order_key
+                                UNION
+                                SELECT n.box_key, 'label', n.label_url FROM waybill_data.boxes n
+                                WHERE full_scope AND n.order_key = o.order_key AND n.label_url IS NOT NULL) k
+                          ORDER BY k.box_key, k.kind, k.url) l
+                    GROUP BY l.box_key) p ON p.box_key = b.box_key
                 WHERE b.order_key = o.order_key ORDER BY b.box_id) x)) AS boxes,
             waybill_data.instant(o.first_event_at) AS first_event_at, waybill_data.instant(o.last_event_at) AS last_event_at,
             waybill_data.instant(o.updated_at) AS updated_at, o.version

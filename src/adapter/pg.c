@@ -897,8 +897,8 @@ bool pg_read_next(struct pg_reader *reader, struct slice *value) {
     if (len > reader->rest.len) {
         return false;
     }
-    /* Of no length it is not null. */
-    *value = (struct slice){reader->rest.data, len};
+    /* Of no length it is not null, also where nothing follows. */
+    *value = len > 0 ? slice_first(reader->rest, len) : SLICE_OF("");
     reader->rest = slice_from(reader->rest, len);
     return true;
 }

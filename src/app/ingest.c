@@ -58,6 +58,7 @@ struct job {
     struct arena *arena;
     struct strbuf body;
     const struct source *source;
+    struct slice signatures; /* what the request shows of them; empty: nothing */
     struct delivery delivery;
     bool is_probe, details; /* readyz */
     bool is_scrape;         /* or /metrics, which is a probe too */
@@ -165,8 +166,15 @@ static bool is_credential(const struct auth_policy *policy, struct slice name) {
     return slice_eq_nocase(name, SLICE_OF("Authorization"));
 }
 
+/* The header that carries the signatures; empty where nothing is signed. */
+static struct slice signature_header(const struct auth_signature *signature) {
+    return signature->kind == SIGNATURE_STANDARD_WEBHOOKS ? SLICE_OF("webhook-signature")
+                                                          : signature->header;
+}
+
 static void keep_header(struct json_writer *writer, const struct job *job, struct slice name) {
-    struct slice value = http_header(&job->exchange->params, name);
+    bool is_signature = slice_eq(name, signature_header(&job->source->policy.signature));
+    struct slice value = is_signature ? job->signatures : http_header(&job->exchange->params, name);
     char key[LIMIT_ID + 1];
     if (value.len > 0 && name.len > 0 && name.len < sizeof(key) &&
         !is_credential(&job->source->policy, name)) {
@@ -669,14 +677,34 @@ static bool find_route(const struct settings *settings, const struct request_pat
 }
 
 static struct slice header_of(const void *context, struct slice name) {
-    const struct exchange *exchange = context;
-    return http_header(&exchange->params, name);
+    const struct job *job = context;
+    return http_header(&job->exchange->params, name);
 }
 
-static enum auth_result authenticate(const struct job *job, struct slice token) {
+static struct slice signatures_of(const void *context, struct slice name) {
+    const struct job *job = context;
+    (void)name;
+    return job->signatures;
+}
+
+/* Of the header that carries the signatures of the source: all values. */
+static bool read_signatures(struct job *job) {
+    struct strbuf out;
+    strbuf_init(&out, LIMIT_REQUEST_ARENA);
+    http_header_all(&job->exchange->params, signature_header(&job->source->policy.signature), &out);
+    bool ok = !strbuf_failed(&out) && arena_dup(job->arena, strbuf_slice(&out), &job->signatures);
+    strbuf_free(&out);
+    return ok;
+}
+
+static enum auth_result authenticate(struct job *job, struct slice token) {
+    if (!read_signatures(job)) {
+        return AUTH_UNABLE;
+    }
     struct auth_request request = {
         .header = header_of,
-        .context = job->exchange,
+        .signatures = signatures_of,
+        .context = job,
         .body = strbuf_slice(&job->body),
         .url_token = token,
         .client = job->head.address,

@@ -102,9 +102,8 @@ static void fold_value(struct fold *fold, const struct holder *holder, enum fact
     if (!fact_is_said(row, &said)) {
         return;
     }
-    show_claim(fold,
-               &(struct fold_claim){
-                   .fact = fact, .box_id = holder->box_id, .key = key, .value = &said});
+    show_claim(fold, &(struct fold_claim){
+                         .fact = fact, .box_id = holder->box_id, .key = key, .value = &said});
     if (row->rule == RULE_LATEST) {
         struct slice *held_key = &holder->registers->keys[row->number];
         if (!wins(key, *held_key)) {
@@ -233,9 +232,9 @@ static void fold_shipped(struct fold *fold, struct box_state *box, int64_t at, b
                                           .at = at,
                                           .derived = derived});
     bool earlier = box->shipped_at == TIMESTAMP_NONE || at < box->shipped_at;
-    if (derived ? is_senders || !earlier
-                : is_senders && !earlier &&
-                      (at > box->shipped_at || slice_cmp(key, *held_key) >= 0)) {
+    if (derived
+            ? is_senders || !earlier
+            : is_senders && !earlier && (at > box->shipped_at || slice_cmp(key, *held_key) >= 0)) {
         return;
     }
     mark_changed(&box->row);
@@ -248,10 +247,8 @@ static void fold_shipped(struct fold *fold, struct box_state *box, int64_t at, b
 
 static void fold_delivered(struct fold *fold, struct box_state *box, int64_t at, struct slice key) {
     struct slice *held_key = &box->registers.keys[REGISTER_DELIVERED_AT];
-    show_claim(fold, &(struct fold_claim){.fact = FACT_DELIVERED_AT,
-                                          .box_id = box->box_id,
-                                          .key = key,
-                                          .at = at});
+    show_claim(fold, &(struct fold_claim){
+                         .fact = FACT_DELIVERED_AT, .box_id = box->box_id, .key = key, .at = at});
     if (wins(key, *held_key)) {
         *held_key = key;
         mark_changed(&box->row);
@@ -281,9 +278,8 @@ static void fold_status(struct fold *fold, struct box_state *box,
                         const struct status_report *report, size_t change, struct slice fact_key) {
     struct slice key = make_status_key(fold, report, false, change);
     struct slice *held_key = &box->registers.keys[REGISTER_STATUS];
-    show_claim(fold,
-               &(struct fold_claim){
-                   .fact = FACT_STATUS, .box_id = box->box_id, .key = key, .report = report});
+    show_claim(fold, &(struct fold_claim){
+                         .fact = FACT_STATUS, .box_id = box->box_id, .key = key, .report = report});
     if (wins(key, *held_key)) {
         *held_key = key;
         mark_changed(&box->row);
@@ -339,8 +335,7 @@ static bool is_same_event(struct fold *fold, const struct event_state *event,
     return event->occurred_at == said->occurred_at && event->status == said->status &&
            slice_eq(event->detail, said->detail) &&
            slice_eq(event->provider_status, said->provider_status) &&
-           slice_eq(event->location, said->location) &&
-           is_same_message(fold, event, said->message);
+           slice_eq(event->location, said->location) && is_same_message(fold, event, said->message);
 }
 
 static struct event_state *event_of(struct fold *fold, const struct uuid *key,
@@ -471,8 +466,9 @@ bool fold_loses_span(struct order_state *order) {
         const struct event_state *event = order->events.items[i];
         bool moved = event->row == ROW_CHANGED && event->occurred_at != event->stored_occurred_at;
         order->span_is_lost =
-            order->span_is_lost || (moved && (event->stored_occurred_at == order->stored.first_event_at ||
-                                              event->stored_occurred_at == order->stored.last_event_at));
+            order->span_is_lost ||
+            (moved && (event->stored_occurred_at == order->stored.first_event_at ||
+                       event->stored_occurred_at == order->stored.last_event_at));
     }
     return order->span_is_lost;
 }

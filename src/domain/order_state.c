@@ -5,11 +5,11 @@
 
 #include <string.h>
 
+/* As fact_said() gives what is not said: values compare as a whole. */
 static void init_values(struct fact_value values[FACT_COUNT], enum fact_subject subject) {
     for (enum fact fact = 0; fact < FACT_COUNT; fact++) {
         const struct fact_row *row = fact_row(fact);
-        bool is_number = row->type == FACT_TYPE_TIME || row->type == FACT_TYPE_DATE;
-        if (row->subject == subject && is_number) {
+        if (row->subject == subject && row->type != FACT_TYPE_FLAG) {
             values[fact].number = VALUE_NONE;
         }
     }
@@ -49,8 +49,8 @@ void box_state_init(struct box_state *box) {
 }
 
 void event_state_init(struct event_state *event) {
-    *event = (struct event_state){.occurred_at = TIMESTAMP_NONE,
-                                  .stored_occurred_at = TIMESTAMP_NONE};
+    *event =
+        (struct event_state){.occurred_at = TIMESTAMP_NONE, .stored_occurred_at = TIMESTAMP_NONE};
 }
 
 struct slice order_field_name(enum order_field field) {

@@ -61,7 +61,7 @@ struct event_state {
     int64_t occurred_at, stored_occurred_at;
     enum status status;
     struct slice detail, provider_status, location, message, previous_status, stands_for;
-    bool message_is_digest; /* of what is stored; a row that is written comes whole */
+    bool message_is_digest;    /* of what is stored; a row that is written comes whole */
     struct slice register_key; /* the whole row is one register */
 };
 

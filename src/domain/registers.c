@@ -36,8 +36,7 @@ static bool split_key(struct slice key, struct key_parts *parts) {
         }
         parts->phase = (uint8_t)key.data[0];
         parts->rank = (uint8_t)key.data[1 + NUMBERS_BYTES];
-        parts->word =
-            (struct slice){key.data + 2 + NUMBERS_BYTES, key.len - STATUS_KEY_BYTES};
+        parts->word = (struct slice){key.data + 2 + NUMBERS_BYTES, key.len - STATUS_KEY_BYTES};
         key = slice_from(key, 1);
     }
     parts->version_at = read_ordered(key.data);

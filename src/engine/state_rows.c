@@ -155,18 +155,19 @@ static const struct column FEED_COLUMNS[] = {
 
 /* The facts, each in the column of its name. */
 #define FACT_COLUMN_TEXT(struct_, fact_, name_)                                                    \
-    {.name = SLICE(name_),                                                                         \
-     .kind = COLUMN_TEXT,                                                                          \
-     .offset = offsetof(struct struct_, values) + (fact_) * sizeof(struct fact_value) +            \
-               offsetof(struct fact_value, text),                                                  \
-     .digests = offsetof(struct struct_, digests),                                                 \
-     .bit = UINT32_C(1) << (fact_)}
+    {                                                                                              \
+        .name = SLICE(name_), .kind = COLUMN_TEXT,                                                 \
+        .offset = offsetof(struct struct_, values) + (fact_) * sizeof(struct fact_value) +         \
+                  offsetof(struct fact_value, text),                                               \
+        .digests = offsetof(struct struct_, digests), .bit = UINT32_C(1) << (fact_)                \
+    }
 #define FACT_COLUMN_JSON FACT_COLUMN_TEXT
 #define FACT_COLUMN_NUMBER(struct_, fact_, name_, kind_)                                           \
-    {.name = SLICE(name_),                                                                         \
-     .kind = (kind_),                                                                              \
-     .offset = offsetof(struct struct_, values) + (fact_) * sizeof(struct fact_value) +            \
-               offsetof(struct fact_value, number)}
+    {                                                                                              \
+        .name = SLICE(name_), .kind = (kind_),                                                     \
+        .offset = offsetof(struct struct_, values) + (fact_) * sizeof(struct fact_value) +         \
+                  offsetof(struct fact_value, number)                                              \
+    }
 #define FACT_COLUMN_TIME(struct_, fact_, name_)                                                    \
     FACT_COLUMN_NUMBER(struct_, fact_, name_, COLUMN_TIME)
 #define FACT_COLUMN_DATE(struct_, fact_, name_)                                                    \
@@ -261,18 +262,23 @@ static bool add_column(struct row_shape *shape, enum row_kind kind, struct slice
     return true;
 }
 
+bool shapes_add(struct row_shape shapes[ROW_KINDS], struct slice table, uint32_t row_type,
+                struct slice column, uint32_t column_type, struct err *err) {
+    for (enum row_kind kind = 0; kind < ROW_KINDS; kind++) {
+        if (slice_eq(table, TABLES[kind].name)) {
+            shapes[kind].type = row_type;
+            return add_column(&shapes[kind], kind, column, column_type, err);
+        }
+    }
+    return true;
+}
+
 static bool take_columns(const struct pg_result *result, struct row_shape shapes[ROW_KINDS],
                          struct err *err) {
     for (size_t row = 0; row < pg_row_count(result); row++) {
-        for (enum row_kind kind = 0; kind < ROW_KINDS; kind++) {
-            if (!slice_eq(pg_bytes(result, row, 0), TABLES[kind].name)) {
-                continue;
-            }
-            shapes[kind].type = (uint32_t)pg_integer(result, row, 1);
-            if (!add_column(&shapes[kind], kind, pg_bytes(result, row, 2),
-                            (uint32_t)pg_integer(result, row, 3), err)) {
-                return false;
-            }
+        if (!shapes_add(shapes, pg_bytes(result, row, 0), (uint32_t)pg_integer(result, row, 1),
+                        pg_bytes(result, row, 2), (uint32_t)pg_integer(result, row, 3), err)) {
+            return false;
         }
     }
     return true;
@@ -499,20 +505,30 @@ static bool take_texts(struct slice value, struct arena *arena, struct slice **t
 
 static bool take_words(struct slice value, struct arena *arena, struct slice *joined) {
     struct slice *words;
-    size_t count;
-    struct strbuf out = STRBUF_INIT(LIMIT_STANDS_FOR * (LIMIT_ID + 1));
+    size_t count, len = 0;
     if (!take_texts(value, arena, &words, &count)) {
         return false;
     }
-    for (size_t i = 0; i < count; i++) {
-        if (i > 0) {
-            strbuf_add_char(&out, '|');
-        }
-        strbuf_add_slice(&out, words[i]);
+    *joined = SLICE_EMPTY;
+    if (count == 0) {
+        return true;
     }
-    bool ok = !strbuf_failed(&out) && arena_dup(arena, strbuf_slice(&out), joined);
-    strbuf_free(&out);
-    return ok;
+    for (size_t i = 0; i < count; i++) {
+        len += words[i].len + 1;
+    }
+    char *text = arena_alloc(arena, len);
+    if (text == NULL) {
+        return false;
+    }
+    *joined = (struct slice){text, len - 1};
+    for (size_t i = 0; i < count; i++) {
+        if (words[i].len > 0) {
+            memcpy(text, words[i].data, words[i].len);
+        }
+        text[words[i].len] = i + 1 < count ? '|' : '\0';
+        text += words[i].len + 1;
+    }
+    return true;
 }
 
 static bool take_attention(struct slice value, unsigned *attention) {

@@ -28,7 +28,11 @@ static struct order_state *order_of(struct states *states, const struct delivery
 
 /* ---- loading ---- */
 
-static bool fail_shape(struct err *err) {
+/* A row could not be read. */
+static bool fail_row(const struct states *states, struct err *err) {
+    if (arena_failed(states->arena)) {
+        return err_set(err, ERR_MEMORY, "out of memory");
+    }
     err_set(err, ERR_DATABASE, "the database's tables have another shape than a moment ago");
     /* datatype_mismatch: what the connection has learnt is out of date. */
     memcpy(err->sqlstate, "42804", 6);
@@ -60,7 +64,7 @@ static bool load_order(struct states *states, struct slice value, struct err *er
     }
     order_state_init(order);
     if (!shape_decode(&states->shapes[ROWS_ORDERS], value, order, states->arena)) {
-        return fail_shape(err);
+        return fail_row(states, err);
     }
     order->row = ROW_STORED;
     order->stored = order->shown;
@@ -77,7 +81,8 @@ static struct order_state *owner_of(struct states *states, const struct uuid *or
                                     struct err *err) {
     struct order_state *order = uuid_map_find(&states->orders, order_key);
     if (order == NULL) {
-        err_set(err, ERR_DATABASE, "the database returned a row of an order that was not asked for");
+        err_set(err, ERR_DATABASE,
+                "the database returned a row of an order that was not asked for");
     }
     return order;
 }
@@ -89,7 +94,7 @@ static bool load_box(struct states *states, struct slice value, struct err *err)
     }
     box_state_init(box);
     if (!shape_decode(&states->shapes[ROWS_BOXES], value, box, states->arena)) {
-        return fail_shape(err);
+        return fail_row(states, err);
     }
     box->row = ROW_STORED;
     box->removed = box->reported.status < STATUS_COUNT;
@@ -117,7 +122,7 @@ static bool load_event(struct states *states, struct slice value, struct err *er
     }
     event_state_init(event);
     if (!shape_decode(&states->shapes[ROWS_EVENTS], value, event, states->arena)) {
-        return fail_shape(err);
+        return fail_row(states, err);
     }
     event->row = ROW_STORED;
     event->stored_occurred_at = event->occurred_at;
@@ -133,7 +138,7 @@ static bool load_document(struct states *states, struct slice value, struct err 
         return err_set(err, ERR_MEMORY, "out of memory");
     }
     if (!shape_decode(&states->shapes[ROWS_DOCUMENTS], value, document, states->arena)) {
-        return fail_shape(err);
+        return fail_row(states, err);
     }
     document->row = ROW_STORED;
     struct order_state *order = owner_of(states, &document->order_key, err);
@@ -147,7 +152,7 @@ static bool load_order_change(struct states *states, struct slice value, struct 
         return err_set(err, ERR_MEMORY, "out of memory");
     }
     if (!shape_decode(&states->shapes[ROWS_ORDER_CHANGES], value, row, states->arena)) {
-        return fail_shape(err);
+        return fail_row(states, err);
     }
     struct order_state *order = owner_of(states, &row->order_key, err);
     if (order != NULL) {
@@ -163,7 +168,7 @@ static bool load_manifest(struct states *states, struct slice value, struct err 
         return err_set(err, ERR_MEMORY, "out of memory");
     }
     if (!shape_decode(&states->shapes[ROWS_MANIFESTS], value, manifest, states->arena)) {
-        return fail_shape(err);
+        return fail_row(states, err);
     }
     manifest->row = ROW_STORED;
     return uuid_map_add(&states->manifests, manifest, states->arena) ||
@@ -175,7 +180,7 @@ static bool load_summary(struct states *states, struct slice value, struct err *
     enum status status;
     struct box_summary summary;
     if (!summary_decode(value, &order_key, &status, &summary)) {
-        return fail_shape(err);
+        return fail_row(states, err);
     }
     struct order_state *order = owner_of(states, &order_key, err);
     if (order != NULL) {
@@ -192,12 +197,12 @@ bool states_load(struct states *states, struct slice value, struct err *err) {
     };
     struct pg_reader reader;
     if (!pg_read_row(value, &reader) || reader.left != ARRAY_LEN(parts)) {
-        return fail_shape(err);
+        return fail_row(states, err);
     }
     for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
         struct slice part;
         if (!pg_read_next(&reader, &part)) {
-            return fail_shape(err);
+            return fail_row(states, err);
         }
         if (part.data != NULL && !parts[i](states, part, err)) {
             return false;
@@ -229,9 +234,8 @@ static bool fold_into_manifest(struct states *states, const struct delivery *del
         if (manifest == NULL) {
             return false;
         }
-        *manifest = (struct manifest_state){.key = delivery->manifest,
-                                            .source = delivery->source,
-                                            .live = delivery->changes.live};
+        *manifest = (struct manifest_state){
+            .key = delivery->manifest, .source = delivery->source, .live = delivery->changes.live};
         if (!uuid_map_add(&states->manifests, manifest, states->arena)) {
             return false;
         }

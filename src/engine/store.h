@@ -124,7 +124,7 @@ struct store_explanation {
     /* out: */
     int64_t version; /* 0: there is no such order */
     struct slice document;
-    struct order_state *state; /* whole; without FULL no personal fact has its value */
+    struct order_state *state;     /* whole; without FULL no personal fact has its value */
     struct store_told *deliveries; /* sorted by id */
     size_t delivery_count;
     struct pg_result *result;

@@ -175,9 +175,9 @@ static bool run_migration(struct migration *migration, const struct step *step, 
            give(migration, step->file->text, err) && give_made(migration, err);
 }
 
-/* Makes way for what the file at STEP makes. Replacing a function would keep its old privileges,
- * and cannot change its result; a view is replaced, with the privileges of our roles alone. */
-static bool clear_way(struct migration *migration, const struct step *step, struct err *err) {
+/* Before the file of STEP runs: replacing a function would keep its old privileges and cannot
+ * change its result; of a view that is replaced, our roles lose their privileges. */
+static bool prepare(struct migration *migration, const struct step *step, struct err *err) {
     if (step->folder == &functions) {
         strbuf_addf(
             &migration->sql,
@@ -202,7 +202,7 @@ static bool clear_way(struct migration *migration, const struct step *step, stru
 static bool run_file(struct migration *migration, const struct step *step, struct err *err) {
     char digest[2 * SHA256_LEN + 1];
     migration->ran.files++;
-    if (!clear_way(migration, step, err)) {
+    if (!prepare(migration, step, err)) {
         return false;
     }
     hex_encode(step->digest, sizeof(step->digest), digest);
@@ -298,7 +298,7 @@ static bool find_anything(struct migration *migration, struct err *err) {
     return ok;
 }
 
-/* After the views, which do not use them any more, and before the functions: two of one name would
+/* After the views, which no longer use what goes, and before the functions: two of one name would
  * be ambiguous there. */
 static bool drop_strays(struct migration *migration, struct err *err) {
     struct slice names = strbuf_slice(&migration->names);
@@ -378,7 +378,7 @@ bool store_migrate(const char *dsn, void (*report)(const char *text), struct sto
              query(&migration, "ROLLBACK", NULL, &ignored);
         if (ok) {
             if (!waits) {
-                report("waits for a lock that another session holds");
+                report("waiting for a lock that another session holds");
             }
             waits = true;
             err_clear(err);

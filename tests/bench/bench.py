@@ -54,10 +54,14 @@ class Settings:
                    tuple(os.environ.get("BENCH_ONLY", "").split()) or ("*",), os.environ.get("BENCH_AGAINST", ""))
 
     def selected(self) -> list[Phase]:
-        chosen = [phase for phase in PHASES if any(fnmatch(phase.key, pattern) for pattern in self.only) and (self.orders or phase.needs != "scale")]
-        if not chosen:
-            raise BenchError(f"BENCH_ONLY={' '.join(self.only)} BENCH_ORDERS={self.orders}: no such figure")
-        return chosen
+        for pattern in self.only:
+            if not any(matches(phase, pattern) for phase in PHASES):
+                raise BenchError(f"BENCH_ONLY: {pattern} is no figure; there are {' '.join(phase.key for phase in PHASES)}")
+        return [phase for phase in PHASES if any(matches(phase, pattern) for pattern in self.only) and (self.orders or phase.needs != "scale")]
+
+
+def matches(phase: Phase, pattern: str) -> bool:
+    return fnmatch(phase.key, pattern) or (pattern == "scale" and phase.key.startswith("scale_"))
 
 
 class Bench:
@@ -165,7 +169,14 @@ def disturbed(key: str) -> Phase:
         events = bench.workload.scale_events(key, bench.settings.orders)
         phases.ingest_into(store, key, events, meanwhile=store.disturbed_by(*DISTURBANCES[key]))
         events.forget()
+        store.tidy()
     return Phase(key, run, needs="scale", once=True)
+
+
+def scale_ingest(bench: Bench, phases: Phases) -> None:
+    store = bench.store(phases, "scale")
+    phases.ingest_into(store, "scale_ingest", bench.scale_events())
+    store.tidy()
 
 
 PHASES = [
@@ -175,8 +186,7 @@ PHASES = [
     Phase("ingest_256", lambda bench, phases: phases.ingest("ingest_256", bench.workload.events(), MANY_CONNECTIONS)),
     Phase("ingest_null_256", lambda bench, phases: phases.null("ingest_null_256", "once", bench.workload.events().file, MANY_CONNECTIONS)),
     Phase("ingest_one", lambda bench, phases: phases.ingest("ingest_one", bench.workload.events(), 1), compared=True),
-    Phase("scale_ingest", lambda bench, phases: phases.ingest_into(bench.store(phases, "scale"), "scale_ingest", bench.scale_events()),
-          needs="scale", compared=True),
+    Phase("scale_ingest", scale_ingest, needs="scale", compared=True),
     Phase("status", lambda bench, phases: phases.status("status", bench.store(phases, "stored"), bench.status_requests), needs="stored", compared=True),
     Phase("status_null", lambda bench, phases: phases.null("status_null", "round", bench.status_requests()), needs="stored"),
     Phase("status_304", lambda bench, phases: phases.status("status_304", bench.store(phases, "stored"), lambda: bench.conditional_requests(phases), 304),
@@ -214,14 +224,15 @@ def start_with_standby(stacks: ExitStack, ours: Side) -> Side:
 
 
 def measure(settings: Settings, commit: str) -> tuple[list[Side], dict[str, object]]:
-    runtimes = peers.Runtimes.find()
+    chosen = settings.selected()
+    runtimes = peers.Runtimes.find() if any(phase in peers.PHASES for phase in chosen) else peers.Runtimes()
     with ExitStack() as stacks:
         try:
             sides = [Side("this version", start(stacks, Services(Programs.ours(), **runtimes.environment())), report.Results(settings.orders))]
             if commit:
                 theirs = start(stacks, Services(against.programs(commit), SECRETS_FROM=sides[0].secrets))
                 sides.append(Side(commit[:12], theirs, report.Results(settings.orders)))
-            standby = start_with_standby(stacks, sides[0]) if any(phase.run in (sync, sync_two) for phase in settings.selected()) else None
+            standby = start_with_standby(stacks, sides[0]) if any(phase.run in (sync, sync_two) for phase in chosen) else None
             with sides[0].services.connect("postgres") as admin:
                 environment = machine.environment(admin, sides[0].services.folder) | runtimes.versions()
             Bench(settings, sides, standby, runtimes).run()

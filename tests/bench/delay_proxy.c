@@ -1,7 +1,8 @@
 /*
  * A network that takes its time: accepts on 127.0.0.1, connects each client to a unix socket, and
  * hands every byte on a stated time after it came, in both directions. However much is on its way,
- * nothing waits for anything else: the delay costs time, not throughput. When one side ends, both do.
+ * nothing waits for anything else: the delay costs time, not throughput. When one side ends, both
+ * do.
  */
 #include <errno.h>
 #include <netinet/in.h>

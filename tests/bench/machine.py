@@ -119,7 +119,7 @@ def _file_system(folder: Path) -> str | None:
     return _first_line("stat", "--file-system", "--format", "%T", str(folder))
 
 
-SETTINGS = ("fsync", "synchronous_commit", "full_page_writes", "wal_sync_method", "shared_buffers", "max_wal_size", "checkpoint_timeout")
+SETTINGS = ("fsync", "synchronous_commit", "full_page_writes", "wal_sync_method", "shared_buffers", "max_wal_size", "checkpoint_timeout", "autovacuum")
 
 
 def environment(admin: psycopg.Connection, folder: Path) -> dict[str, object]:

@@ -16,7 +16,7 @@ from common import HERE, BenchError, CountError, build_folder, run, say
 from load import pgbench
 from machine import Meter
 from phases import CONNECTIONS, STATUS_ORDERS, Front, Phase, Phases
-from stack import Store
+from stack import Store, settle
 
 FOLDER = HERE / "peers"
 WORKERS, POOL = 2, 10  # connections of each worker
@@ -61,9 +61,9 @@ def has_fastapi() -> bool:
 class Runtimes:
     """What is there of what peers need."""
 
-    php_fpm: str | None
-    node_modules: Path | None
-    fastapi: bool
+    php_fpm: str | None = None
+    node_modules: Path | None = None
+    fastapi: bool = False
 
     @classmethod
     def find(cls) -> Runtimes:
@@ -122,11 +122,12 @@ class PeerStore(Store):
         self.create()
         with psycopg.connect(self.dsn(), autocommit=True) as peer:
             peer.execute((FOLDER / "stored.sql").read_text().replace(":orders", str(STATUS_ORDERS)))
-        self.admin.execute("VACUUM (ANALYZE)")
-        self.admin.execute("CHECKPOINT")
+        self.tidy()
 
     def changed_parcels(self) -> int:
-        """What upserts wrote. Sessions report it when they end."""
+        """What upserts wrote. The peers' sessions report it when they end."""
+        if settle(lambda: self.admin.execute("SELECT count(*) FROM pg_stat_activity WHERE usename = 'peer'").fetchone()[0]) > 0:
+            raise BenchError("sessions of the peer do not end")
         return self.admin.execute("SELECT n_tup_ins + n_tup_upd FROM pg_stat_user_tables WHERE relname = 'parcels'").fetchone()[0]
 
 
@@ -162,7 +163,7 @@ def handler(key: str, service: str) -> Phase:
 
     def run_handler(bench: Any, phases: Phases) -> None:
         with PeerStore(phases, "written").fresh() as store, phases.services.running(service) as pid:
-            phases.write(key, store, (pid,), {name: (pid,)}, front_of(phases, name), bench.workload.events())
+            phases.write(key, store, (pid,), {name: (pid,)}, front_of(phases, name), bench.workload.peer_events())
     return measured(key, name, run_handler)
 
 
@@ -170,7 +171,7 @@ def upsert(bench: Any, phases: Phases) -> None:
     """It keeps no event, so PostgreSQL's own count of rows written is compared. An upsert whose guard holds writes none; few come so late."""
     with PeerStore(phases, "written").fresh() as store:
         with phases.services.running("fastify.upsert") as pid:
-            warm_up, load = phases.write("peer_upsert", store, (pid,), {"fastify": (pid,)}, front_of(phases, "fastify"), bench.workload.events(), count=False)
+            warm_up, load = phases.write("peer_upsert", store, (pid,), {"fastify": (pid,)}, front_of(phases, "fastify"), bench.workload.peer_events(), count=False)
         good, written = warm_up.good + load.good, store.changed_parcels()
         if not 0.99 * good <= written <= good + 2 * CONNECTIONS:
             raise CountError(f"peer_upsert: {good} answers with 200, {written} rows written")

@@ -12,7 +12,7 @@ from load import Load, wrk, wrk_all
 from machine import Costs, Meter, peak_memory
 from report import Results
 from stack import Answers, Services, Store, settle
-from workload import WARM_UP_SECONDS, Events, Workload
+from workload import PEER_WARM_UP_SECONDS, WARM_UP_SECONDS, Events, Workload
 
 CONNECTIONS = 64
 STATUS_ORDERS = 2000  # asked for in turn
@@ -149,7 +149,7 @@ class Phases:
 
     def read(self, key: str, front: Front, groups: dict[str, tuple[int, ...]], pid: int, file: Path) -> None:
         """GET requests to a peer, which keeps no count of its own."""
-        wrk(front.port, "round", file, CONNECTIONS, self.threads, WARM_UP_SECONDS)
+        wrk(front.port, "round", file, CONNECTIONS, self.threads, PEER_WARM_UP_SECONDS)
         meter = Meter(front.group | groups | {"postgresql": self.side.postgres})
         used = meter.read()
         load = wrk(front.port, "round", file, CONNECTIONS, self.threads, self.seconds)
@@ -179,7 +179,6 @@ class Phases:
             wrk_all(self.side.lighttpd.port, file, CONNECTIONS, self.threads, store.stored, orders)
         for part in file.parent.glob(f"{file.name}-*"):
             part.unlink()
-        store.admin.execute("VACUUM (ANALYZE)")
-        store.admin.execute("CHECKPOINT")
+        store.tidy()
         if (stored := store.stored()) != orders:
             raise BenchError(f"{orders} orders were to be stored, {stored} deliveries are there")

@@ -209,7 +209,8 @@ def as_json(results: Results) -> dict[str, object]:
         figures[key] = figure(results, key) | ({"lacks": lacks} if lacks else {}) | ({"note": results.notes[key]} if key in results.notes else {})
     scale = {name: figures[f"scale_{name}"] for name in ("ingest", "status") if f"scale_{name}" in figures}
     if scale:
-        figures["scale"] = {"orders": results.orders} | scale
+        # Its own figures are ingest's.
+        figures["scale"] = figures.get("scale_ingest", {}) | {"orders": results.orders} | scale
     return {
         "figures": figures,
         "ratios": {f"{ours}/{other}": ratio(results, ours, other) for ours, other in RATIOS if ours in results.runs and other in results.runs},

@@ -71,12 +71,16 @@ up() {
     [ -z "${SECRETS_FROM:-}" ] || secrets_copy
     cluster_create
     cluster_configure
-    # With the stock kind of shared memory.
-    { as_user cat "$PGDATA/postgresql.conf" && printf 'shared_buffers = 1GB\nmax_wal_size = 4GB\ndynamic_shared_memory_type = posix\n'; } | put "$PGDATA/postgresql.conf" 0600
+    # With the stock kind of shared memory. Autovacuum would work in some phases and not in others; stack.py vacuums between them.
+    {
+        as_user cat "$PGDATA/postgresql.conf"
+        printf 'shared_buffers = 1GB\nmax_wal_size = 4GB\ndynamic_shared_memory_type = posix\nautovacuum = off\n'
+    } | put "$PGDATA/postgresql.conf" 0600
     cluster_start
     printf "CREATE ROLE waybill_owner LOGIN PASSWORD '%s';\n" "$(secret waybill_owner.password)" | superuser_sql postgres
     database first
     passwords_set
+    superuser_sql postgres <<<'DROP DATABASE waybill_first;'
     peer_role_create
     lighttpd_start
     bench_env_write

@@ -135,6 +135,11 @@ class Store:
         finally:
             self.drop()
 
+    def tidy(self) -> None:
+        """After many writes. Autovacuum is off."""
+        self.admin.execute("VACUUM (ANALYZE)")
+        self.admin.execute("CHECKPOINT")
+
     def stored(self) -> int:
         return self.admin.execute(self.count_statement).fetchone()[0]
 

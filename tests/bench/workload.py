@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import os
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import mix_events
@@ -18,6 +18,7 @@ KNOWN_PERCENT = 20  # of the events: about a parcel that an earlier event was ab
 EVENTS_MARGIN = 2
 TRIAL_SECONDS, TRIAL_EVENTS = 2, 400_000
 WARM_UP_SECONDS = 1
+PEER_WARM_UP_SECONDS = 4  # Node compiles what is hot
 # After a checkpoint PostgreSQL logs each page whole when it is first changed. A large database has many pages; by then most are done.
 SCALE_WARM_UP_SECONDS = 3
 STORED = "S"  # the prefix of stored orders
@@ -75,8 +76,12 @@ class Workload:
     def events(self) -> Events:
         """For phases that begin with an empty database: the same each time."""
         if self._events is None:
-            self._events = Events(self.sign("A", self.rate * self.seconds), self.sign("B", self.rate * WARM_UP_SECONDS), WARM_UP_SECONDS)
+            self._events = Events(self.sign("A", self.rate * self.seconds), self.sign("B", self.rate * PEER_WARM_UP_SECONDS), WARM_UP_SECONDS)
         return self._events
+
+    def peer_events(self) -> Events:
+        """The same, after a longer warm-up."""
+        return replace(self.events(), warm_up_seconds=PEER_WARM_UP_SECONDS)
 
     def mix(self) -> Events:
         if self._mix is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import subprocess
 import time
@@ -93,8 +92,8 @@ def test_every_view_and_function_has_its_file(stack: Stack) -> None:
         views = rows(dsn, "SELECT relnamespace::regnamespace || '.' || relname, obj_description(oid) IS NOT NULL FROM pg_class WHERE relkind = 'v'"
                           " AND relnamespace::regnamespace::text LIKE 'waybill%'")
         assert {f"views/{name}.sql": True for name, _ in views} == {name: True for name in FILES if name.startswith("views/")}
-        functions = rows(dsn, "SELECT f.name, p.proname::text, obj_description(p.oid) IS NOT NULL FROM waybill_data.schema_files f, unnest(f.functions) u (name),"
-                              " pg_proc p WHERE p.oid = u.name::regprocedure")
+        functions = rows(dsn, "SELECT f.name, p.proname::text, obj_description(p.oid) IS NOT NULL FROM waybill_data.schema_files f,"
+                              " unnest(f.functions) u (name), pg_proc p WHERE p.oid = u.name::regprocedure")
         assert {row[0] for row in functions} == {name for name in FILES if name.startswith("functions/")}
         assert [row for row in (*views, *functions) if row[-1] is not True] == []
 
@@ -102,8 +101,8 @@ def test_every_view_and_function_has_its_file(stack: Stack) -> None:
 def test_several_at_once(stack: Stack) -> None:
     with stack.empty_database() as dsn, migrated(stack) as alone:
         with ThreadPoolExecutor(4) as pool:
-            said = sorted(pool.map(lambda _: migrate(stack, dsn), range(4)))
-        assert said[1:] == [NOTHING] * 3 and said[0].startswith(MIGRATIONS[0])
+            outputs = sorted(pool.map(lambda _: migrate(stack, dsn), range(4)))
+        assert outputs[1:] == [NOTHING] * 3 and outputs[0].startswith(MIGRATIONS[0])
         assert state(dsn) == state(alone)
 
 
@@ -139,7 +138,8 @@ STATES = {
     "a function too many": ["CREATE FUNCTION waybill_data.prune_feed(one integer) RETURNS integer LANGUAGE sql RETURN 1"],
     "a view is gone": ["DROP VIEW waybill_audit.deliveries, waybill.deliveries"],
     "a view lacks columns": [
-        "DROP VIEW waybill.sources", "CREATE VIEW waybill.sources AS SELECT source::varchar(32) FROM waybill_data.orders", other_digest("views/waybill.sources.sql")],
+        "DROP VIEW waybill.sources", "CREATE VIEW waybill.sources AS SELECT source::varchar(32) FROM waybill_data.orders",
+        other_digest("views/waybill.sources.sql")],
     "a view is open to another role": ["GRANT SELECT ON waybill.orders TO waybill_status", other_digest("views/waybill.orders.sql")],
     "views and a function too many": [
         "CREATE FUNCTION waybill_data.stray() RETURNS integer LANGUAGE sql RETURN 1", "CREATE VIEW waybill.stray AS SELECT waybill_data.stray()",
@@ -213,7 +213,7 @@ def test_it_waits_and_lets_others_work(stack: Stack) -> None:
                     writer.execute("SELECT FROM waybill_data.lanes FOR NO KEY UPDATE")
             assert not running.done()
             other.rollback()
-            assert running.result(60).startswith("waits for a lock that another session holds\n")
+            assert running.result(60).startswith("waiting for a lock that another session holds\n")
 
 
 def test_a_session_goes_on(stack: Stack) -> None:

@@ -1,6 +1,6 @@
 /*
  * The Nth allocation fails, for every N, once and from then on: over every golden case, from the
- * bytes to the answer, and over the spool, the configuration and what is sent to the database. Each
+ * bytes to the answer and to the rows of the fold, and over the spool and the configuration. Each
  * time the result is the usual one or a refusal for lack of memory, and nothing in between; leaks
  * are AddressSanitizer's to find, where it is built in.
  */
@@ -28,9 +28,11 @@
 #include "engine/spool.h"
 #include "engine/store_connection.h"
 #include "failing_memory.h"
+#include "fold_batch.h"
 
 #define GOLDEN "tests/golden"
 #define CASES_MAX 512
+#define STORED_MAX 64
 #define SECRET "a secret of this test"
 #define BASIC "dGVzdDpwYXNzd29yZA==" /* test:password */
 #define TOKEN "token of this test"
@@ -131,36 +133,55 @@ static void dump_identities(const struct delivery *delivery, struct strbuf *out)
     add_hex(out, delivery->event_keys, changes->event_count * sizeof(struct uuid));
 }
 
-/* Reads C and makes the parameters of its statement; false when memory lacked. */
-static bool read_case(const struct golden_case *c, struct arena *arena, struct delivery *delivery,
-                      struct pg_params *params) {
-    struct delivery *const deliveries[] = {delivery};
-    struct store store = {.row_types = {1, 2, 3, 4, 5, 6, 7}};
+/* The state of an order as the database returns it: the parts of its rows. */
+struct stored_state {
+    struct slice parts[STORED_MAX];
+    size_t count;
+};
+
+/* Folds DELIVERY into STORED and makes the rows that are written; false when memory lacked. */
+static bool fold_case(const struct delivery *delivery, const struct stored_state *stored,
+                      struct arena *arena, struct pg_params *params) {
+    static const int64_t positions[] = {1, 2};
+    struct states states = {.shapes = fold_tables()->shapes, .arena = arena, .digests = true};
     struct err err = ERR_INIT;
+    bool ok = true;
+    for (size_t i = 0; ok && i < stored->count; i++) {
+        ok = states_load(&states, stored->parts[i], &err);
+    }
+    ok = ok && states_fold(&states, delivery, &err) &&
+         states_show(&states, positions, ARRAY_LEN(positions), TIMESTAMP_MIN, &err);
+    if (!ok) {
+        /* Said as it is, and never a reason to ask the database for its tables again. */
+        assert_int_equal(err.kind, ERR_MEMORY);
+        return false;
+    }
+    states_add_rows(&states, params);
+    return !strbuf_failed(&params->data) && !params->overflow;
+}
+
+/* Reads C and makes the rows that it leads to; false when memory lacked. */
+static bool read_case(const struct golden_case *c, const struct stored_state *stored,
+                      struct arena *arena, struct delivery *delivery, struct pg_params *params) {
     static const struct reading_context no_options = {.zone = NULL};
     *delivery = (struct delivery){.source = SLICE("source"),
                                   .provider = c->provider->name,
                                   .order_provider = c->provider->name,
                                   .headers = SLICE("{}"),
                                   .body = strbuf_slice(&c->body)};
-    if (ingest_read(delivery, c->provider, &no_options, arena) == INGEST_NO_MEMORY)
-        return false;
-    if (store_add_changes(&store, params, deliveries, 1, true, &err) &&
-        !strbuf_failed(&params->data))
-        return true;
-    assert_true(!err_is_set(&err) || err.kind == ERR_MEMORY);
-    return false;
+    return ingest_read(delivery, c->provider, &no_options, arena) != INGEST_NO_MEMORY &&
+           fold_case(delivery, stored, arena, params);
 }
 
 /* The same, and what came of it in words; FAILING 0: without a failure. */
-static bool try_case(const struct golden_case *c, size_t failing, enum shortage shortage,
-                     struct strbuf *out, size_t *allocations) {
+static bool try_case(const struct golden_case *c, const struct stored_state *stored, size_t failing,
+                     enum shortage shortage, struct strbuf *out, size_t *allocations) {
     struct delivery delivery;
     struct pg_params params;
     pg_params_init(&params, (size_t)64 << 20);
     memory_fails_at(failing, shortage);
     struct arena *arena = arena_new(LIMIT_REQUEST_ARENA + 2 * LIMIT_BODY);
-    bool ok = arena != NULL && read_case(c, arena, &delivery, &params);
+    bool ok = arena != NULL && read_case(c, stored, arena, &delivery, &params);
     *allocations = memory_is_back();
     if (ok) {
         dump_changes(&delivery.changes, delivery.reading, out);
@@ -173,13 +194,13 @@ static bool try_case(const struct golden_case *c, size_t failing, enum shortage 
     return ok;
 }
 
-static void check_reading(const struct golden_case *c, struct slice expected,
-                          enum shortage shortage) {
+static void check_reading(const struct golden_case *c, const struct stored_state *stored,
+                          struct slice expected, enum shortage shortage) {
     struct strbuf actual = STRBUF_INIT(LIMIT_BODY);
     size_t allocations = 1;
     for (size_t failing = 1; failing <= allocations; failing++) {
         strbuf_clear(&actual);
-        if (!try_case(c, failing, shortage, &actual, &allocations)) {
+        if (!try_case(c, stored, failing, shortage, &actual, &allocations)) {
             refusals++;
         } else if (!slice_eq(strbuf_slice(&actual), expected)) {
             fail_msg("%s, allocation %zu: half of it is read:\n%.*s", c->name, failing,
@@ -191,18 +212,50 @@ static void check_reading(const struct golden_case *c, struct slice expected,
     strbuf_free(&actual);
 }
 
+static void check_case(const struct golden_case *c, const struct stored_state *stored) {
+    struct strbuf expected = STRBUF_INIT(LIMIT_BODY);
+    size_t allocations;
+    /* The first time, the libraries set themselves up. */
+    assert_true(try_case(c, stored, 0, SHORT_ONCE, &expected, &allocations));
+    strbuf_clear(&expected);
+    assert_true(try_case(c, stored, 0, SHORT_ONCE, &expected, &allocations));
+    for (size_t i = 0; i < ARRAY_LEN(shortages); i++) {
+        check_reading(c, stored, strbuf_slice(&expected), shortages[i]);
+    }
+    strbuf_free(&expected);
+}
+
 static void test_reading(void **state) {
+    const struct stored_state nothing = {.count = 0};
     (void)state;
     for (size_t i = 0; i < case_count; i++) {
-        struct strbuf expected = STRBUF_INIT(LIMIT_BODY);
-        size_t allocations;
-        /* The first time, the libraries set themselves up. */
-        assert_true(try_case(&cases[i], 0, SHORT_ONCE, &expected, &allocations));
-        strbuf_clear(&expected);
-        assert_true(try_case(&cases[i], 0, SHORT_ONCE, &expected, &allocations));
-        for (size_t j = 0; j < ARRAY_LEN(shortages); j++)
-            check_reading(&cases[i], strbuf_slice(&expected), shortages[j]);
-        strbuf_free(&expected);
+        check_case(&cases[i], &nothing);
+    }
+    check_refused();
+}
+
+/* What a webhook leads to where its order is stored, as it left it. */
+static void test_folding_into_what_is_stored(void **state) {
+    (void)state;
+    for (size_t i = 0; i < case_count; i++) {
+        const struct golden_case *c = &cases[i];
+        struct arena *arena = arena_new(LIMIT_REQUEST_ARENA + 2 * LIMIT_BODY);
+        struct fold_database db = fold_database_new();
+        struct stored_state stored = {.count = 0};
+        struct delivery delivery = {.source = SLICE("source"),
+                                    .provider = c->provider->name,
+                                    .order_provider = c->provider->name,
+                                    .body = strbuf_slice(&c->body)};
+        assert_non_null(arena);
+        assert_int_not_equal(ingest_read(&delivery, c->provider, arena), INGEST_NO_MEMORY);
+        if (delivery.reading == READING_APPLIED) {
+            struct delivery *const batch[] = {&delivery};
+            fold_commit(&db, batch, 1);
+            stored.count = fold_database_parts(&db, true, arena, stored.parts, STORED_MAX);
+            check_case(c, &stored);
+        }
+        fold_database_free(&db);
+        arena_free(arena);
     }
     check_refused();
 }
@@ -676,6 +729,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_start, set_up, tear_down),
         cmocka_unit_test(test_reading),
+        cmocka_unit_test(test_folding_into_what_is_stored),
         cmocka_unit_test_setup_teardown(test_webhooks, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_other_webhooks, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_status_requests, set_up, tear_down),

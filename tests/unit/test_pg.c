@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* What PostgreSQL reads: array_recv(), record_recv() and the receive functions of the types. */
@@ -37,14 +38,20 @@ static void put_empty_text(struct pg_rows *rows) {
 static void put_empty_bytea(struct pg_rows *rows) {
     pg_col_bytea(rows, SLICE_EMPTY);
 }
-static void put_null_bytea(struct pg_rows *rows) {
-    pg_col_null_bytea(rows);
+static void put_null(struct pg_rows *rows) {
+    pg_col_null(rows, 17);
 }
-static void put_jsonb(struct pg_rows *rows) {
-    pg_col_jsonb(rows, SLICE_OF("{}"));
+static void put_json(struct pg_rows *rows) {
+    pg_col_text_as(rows, 114, SLICE_OF("{}"));
+}
+static void put_no_json(struct pg_rows *rows) {
+    pg_col_text_as(rows, 114, SLICE_EMPTY);
 }
 static void put_true(struct pg_rows *rows) {
     pg_col_bool(rows, true);
+}
+static void put_int2(struct pg_rows *rows) {
+    pg_col_int2(rows, -3);
 }
 static void put_int4(struct pg_rows *rows) {
     pg_col_int4(rows, -2);
@@ -74,6 +81,9 @@ static void put_texts(struct pg_rows *rows) {
 static void put_no_texts(struct pg_rows *rows) {
     pg_col_text_array(rows, NULL, 0);
 }
+static void put_null_texts(struct pg_rows *rows) {
+    pg_col_null_text_array(rows);
+}
 
 static void a_column_is_type_length_and_bytes(void **state) {
     static const struct {
@@ -84,9 +94,11 @@ static void a_column_is_type_length_and_bytes(void **state) {
         {put_text, {0, 0, 0, 25, 0, 0, 0, 2, 'a', 'b'}, 10},
         {put_empty_text, {0, 0, 0, 25, 0xff, 0xff, 0xff, 0xff}, 8},
         {put_empty_bytea, {0, 0, 0, 17, 0, 0, 0, 0}, 8},
-        {put_null_bytea, {0, 0, 0, 17, 0xff, 0xff, 0xff, 0xff}, 8},
-        {put_jsonb, {0, 0, 0x0e, 0xda, 0, 0, 0, 3, 1, '{', '}'}, 11},
+        {put_null, {0, 0, 0, 17, 0xff, 0xff, 0xff, 0xff}, 8},
+        {put_json, {0, 0, 0, 114, 0, 0, 0, 2, '{', '}'}, 10},
+        {put_no_json, {0, 0, 0, 114, 0xff, 0xff, 0xff, 0xff}, 8},
         {put_true, {0, 0, 0, 16, 0, 0, 0, 1, 1}, 9},
+        {put_int2, {0, 0, 0, 21, 0, 0, 0, 2, 0xff, 0xfd}, 10},
         {put_int4, {0, 0, 0, 23, 0, 0, 0, 4, 0xff, 0xff, 0xff, 0xfe}, 12},
         {put_int8, {0, 0, 0, 20, 0, 0, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8}, 16},
         {put_epoch, {0, 0, 0x04, 0xa0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0}, 16},
@@ -99,6 +111,7 @@ static void a_column_is_type_length_and_bytes(void **state) {
           0, 0, 0,    2,    0, 0, 0, 1,  0, 0, 0, 1, 'a', 0, 0, 0, 2, 'b', 'c'},
          39},
         {put_no_texts, {0, 0, 0x03, 0xf1, 0, 0, 0, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 25}, 20},
+        {put_null_texts, {0, 0, 0x03, 0xf1, 0xff, 0xff, 0xff, 0xff}, 8},
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -172,6 +185,184 @@ static void too_much_is_found_by_the_statement(void **state) {
     assert_true(params.overflow);
     pg_params_free(&params);
 }
+
+/* ---- reading ---- */
+
+/* The first row of the array that PARAMS hold. */
+static struct slice first_row(const struct pg_params *params) {
+    struct pg_reader rows;
+    struct slice row;
+    assert_true(pg_read_array(strbuf_slice(&params->data), &rows));
+    assert_int_equal(rows.left, 1);
+    assert_true(pg_read_next(&rows, &row));
+    return row;
+}
+
+static struct slice next_of(struct pg_reader *reader) {
+    struct slice value;
+    assert_true(pg_read_next(reader, &value));
+    return value;
+}
+
+static void what_is_written_is_read_again(void **state) {
+    static const struct slice words[] = {SLICE("a"), SLICE("bc")};
+    static const uint8_t uuid[16] = {[0] = 7, [15] = 9};
+    struct pg_params params;
+    struct pg_rows rows;
+    struct pg_reader reader, texts;
+    struct slice value;
+    (void)state;
+    begin(&params, &rows);
+    pg_col_text(&rows, SLICE_OF("ab"));
+    pg_col_text(&rows, SLICE_EMPTY);
+    pg_col_bytea(&rows, SLICE_EMPTY);
+    pg_col_bool(&rows, true);
+    pg_col_int2(&rows, -2);
+    pg_col_int4(&rows, INT32_MIN);
+    pg_col_int8(&rows, INT64_MAX);
+    pg_col_timestamptz(&rows, TIMESTAMP_MIN + 1);
+    pg_col_timestamptz(&rows, TIMESTAMP_NONE);
+    pg_col_date(&rows, -1);
+    pg_col_date(&rows, DATE_NONE);
+    pg_col_uuid(&rows, uuid);
+    pg_col_text_array(&rows, words, ARRAY_LEN(words));
+    pg_col_text_array(&rows, NULL, 0);
+    pg_col_null_text_array(&rows);
+    end(&params, &rows);
+
+    assert_true(pg_read_row(first_row(&params), &reader));
+    assert_int_equal(reader.left, 15);
+    assert_true(slice_eq(next_of(&reader), SLICE_OF("ab")));
+    assert_null(next_of(&reader).data);
+    value = next_of(&reader);
+    assert_true(value.data != NULL && value.len == 0); /* empty, not null */
+    assert_int_equal(pg_value_integer(next_of(&reader)), 1);
+    assert_int_equal(pg_value_integer(next_of(&reader)), -2);
+    assert_int_equal(pg_value_integer(next_of(&reader)), INT32_MIN);
+    assert_int_equal(pg_value_integer(next_of(&reader)), INT64_MAX);
+    assert_int_equal(pg_value_timestamp(next_of(&reader)), TIMESTAMP_MIN + 1);
+    assert_int_equal(pg_value_timestamp(next_of(&reader)), TIMESTAMP_NONE);
+    assert_int_equal(pg_value_date(next_of(&reader)), -1);
+    assert_int_equal(pg_value_date(next_of(&reader)), DATE_NONE);
+    value = next_of(&reader);
+    assert_int_equal(value.len, sizeof(uuid));
+    assert_memory_equal(value.data, uuid, sizeof(uuid));
+    assert_true(pg_read_array(next_of(&reader), &texts));
+    assert_int_equal(texts.left, ARRAY_LEN(words));
+    assert_true(slice_eq(next_of(&texts), words[0]));
+    assert_true(slice_eq(next_of(&texts), words[1]));
+    assert_false(pg_read_next(&texts, &value));
+    assert_true(pg_read_array(next_of(&reader), &texts));
+    assert_int_equal(texts.left, 0);
+    assert_null(next_of(&reader).data);
+    assert_false(pg_read_next(&reader, &value));
+    assert_null(value.data);
+    pg_params_free(&params);
+}
+
+static void integers_of_every_width_are_read(void **state) {
+    static const struct {
+        uint8_t bytes[8];
+        size_t len;
+        int64_t value;
+    } rows[] = {
+        {{0}, 0, 0},
+        {{1}, 1, 1},
+        {{0xff, 0xfe}, 2, -2},
+        {{0x80, 0, 0, 0}, 4, INT32_MIN},
+        {{0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, 8, INT64_MAX},
+        {{0x80}, 8, INT64_MIN},
+    };
+    (void)state;
+    assert_int_equal(pg_value_integer(SLICE_EMPTY), 0);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        int64_t value = pg_value_integer((struct slice){(const char *)rows[i].bytes, rows[i].len});
+        if (value != rows[i].value) {
+            fail_msg("row %zu: %lld", i, (long long)value);
+        }
+    }
+}
+
+/* Cut off anywhere, a value is refused at the latest where it ends; never read beyond. */
+static void a_value_that_is_cut_off_is_refused(void **state) {
+    static const uint8_t row[] = {0, 0,   0,   2, 0, 0, 0,  25,   0,    0,    0,
+                                  2, 'a', 'b', 0, 0, 0, 25, 0xff, 0xff, 0xff, 0xff};
+    static const uint8_t array[] = {0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 25,  0,
+                                    0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 2, 'a', 'b'};
+    (void)state;
+    for (size_t len = 0; len <= sizeof(row); len++) {
+        char *exact = malloc(len + 1);
+        struct pg_reader reader;
+        struct slice value;
+        assert_non_null(exact);
+        memcpy(exact, row, len);
+        bool whole = pg_read_row((struct slice){exact, len}, &reader) &&
+                     pg_read_next(&reader, &value) && pg_read_next(&reader, &value);
+        assert_int_equal(whole, len == sizeof(row));
+        free(exact);
+    }
+    for (size_t len = 0; len <= sizeof(array); len++) {
+        char *exact = malloc(len + 1);
+        struct pg_reader reader;
+        struct slice value;
+        assert_non_null(exact);
+        memcpy(exact, array, len);
+        bool whole =
+            pg_read_array((struct slice){exact, len}, &reader) && pg_read_next(&reader, &value);
+        assert_int_equal(whole, len == sizeof(array));
+        free(exact);
+    }
+}
+
+static void an_empty_value_at_the_end_is_not_null(void **state) {
+    struct pg_params params;
+    struct pg_rows rows;
+    struct pg_reader reader;
+    (void)state;
+    begin(&params, &rows);
+    pg_col_bytea(&rows, SLICE_EMPTY);
+    end(&params, &rows);
+    assert_true(pg_read_row(first_row(&params), &reader));
+    assert_non_null(next_of(&reader).data);
+    pg_params_free(&params);
+}
+
+static void an_array_of_two_dimensions_is_refused(void **state) {
+    static const uint8_t array[] = {0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 25, 0, 0, 0, 1, 0, 0, 0, 1};
+    struct pg_reader reader;
+    (void)state;
+    assert_false(pg_read_array((struct slice){(const char *)array, sizeof(array)}, &reader));
+}
+
+static void the_same_values_are_equal(void **state) {
+    struct pg_params params[3];
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(params); i++) {
+        struct pg_rows rows;
+        begin(&params[i], &rows);
+        pg_col_int4(&rows, i == 2);
+        end(&params[i], &rows);
+    }
+    assert_true(pg_params_are_equal(&params[0], &params[1]));
+    assert_false(pg_params_are_equal(&params[0], &params[2]));
+    pg_add_null(&params[1]);
+    assert_false(pg_params_are_equal(&params[0], &params[1]));
+    for (size_t i = 0; i < ARRAY_LEN(params); i++) {
+        pg_params_free(&params[i]);
+    }
+}
+
+static void a_row_that_cannot_be_made_fails_the_statement(void **state) {
+    struct pg_params params;
+    struct pg_rows rows;
+    (void)state;
+    begin(&params, &rows);
+    pg_rows_fail(&rows);
+    assert_true(params.overflow);
+    pg_params_free(&params);
+}
+
+/* ---- errors ---- */
 
 static void the_sqlstate_decides(void **state) {
     static const struct {
@@ -256,6 +447,13 @@ int main(void) {
         cmocka_unit_test(no_rows_are_null),
         cmocka_unit_test(scalars_know_their_types),
         cmocka_unit_test(too_much_is_found_by_the_statement),
+        cmocka_unit_test(what_is_written_is_read_again),
+        cmocka_unit_test(integers_of_every_width_are_read),
+        cmocka_unit_test(a_value_that_is_cut_off_is_refused),
+        cmocka_unit_test(an_empty_value_at_the_end_is_not_null),
+        cmocka_unit_test(an_array_of_two_dimensions_is_refused),
+        cmocka_unit_test(the_same_values_are_equal),
+        cmocka_unit_test(a_row_that_cannot_be_made_fails_the_statement),
         cmocka_unit_test(the_sqlstate_decides),
         cmocka_unit_test(nobody_there_is_a_connection_error),
         cmocka_unit_test(a_connection_string_is_read_without_connecting),
