@@ -122,6 +122,9 @@ static void add_hex(struct strbuf *out, const void *bytes, size_t len) {
     strbuf_add_char(out, '\n');
 }
 
+/* Of a source without timezone and carrier. */
+static const struct reading_context NO_OPTIONS = {.zone = NULL};
+
 static void dump_identities(const struct delivery *delivery, struct strbuf *out) {
     const struct changes *changes = &delivery->changes;
     add_hex(out, &delivery->id, sizeof(struct uuid));
@@ -163,13 +166,12 @@ static bool fold_case(const struct delivery *delivery, const struct stored_state
 /* Reads C and makes the rows that it leads to; false when memory lacked. */
 static bool read_case(const struct golden_case *c, const struct stored_state *stored,
                       struct arena *arena, struct delivery *delivery, struct pg_params *params) {
-    static const struct reading_context no_options = {.zone = NULL};
     *delivery = (struct delivery){.source = SLICE("source"),
                                   .provider = c->provider->name,
                                   .order_provider = c->provider->name,
                                   .headers = SLICE("{}"),
                                   .body = strbuf_slice(&c->body)};
-    return ingest_read(delivery, c->provider, &no_options, arena) != INGEST_NO_MEMORY &&
+    return ingest_read(delivery, c->provider, &NO_OPTIONS, arena) != INGEST_NO_MEMORY &&
            fold_case(delivery, stored, arena, params);
 }
 
@@ -247,7 +249,8 @@ static void test_folding_into_what_is_stored(void **state) {
                                     .order_provider = c->provider->name,
                                     .body = strbuf_slice(&c->body)};
         assert_non_null(arena);
-        assert_int_not_equal(ingest_read(&delivery, c->provider, arena), INGEST_NO_MEMORY);
+        assert_int_not_equal(ingest_read(&delivery, c->provider, &NO_OPTIONS, arena),
+                             INGEST_NO_MEMORY);
         if (delivery.reading == READING_APPLIED) {
             struct delivery *const batch[] = {&delivery};
             fold_commit(&db, batch, 1);
