@@ -35,6 +35,7 @@ struct config_source {
     struct config_list allow_from;
     const char *mode; /* "any" unless given */
     const char *signature, *signature_header, *signature_prefix, *signature_encoding;
+    const char *timezone, *carrier;
     const char *tracking_url;
     struct config_list writes_to;
 };

@@ -13,37 +13,81 @@ enum {
 
 /* ---- the request ---- */
 
+/* The value of PAIR when it is one of NAME. */
+static bool is_of(const char *pair, struct slice name, struct slice *value) {
+    if (strncmp(pair, name.data, name.len) != 0 || pair[name.len] != '=') {
+        return false;
+    }
+    *value = slice_from_cstr(pair + name.len + 1);
+    return true;
+}
+
 static struct slice param(const struct http_params *params, struct slice name) {
-    for (char *const *pair = params->pairs; pair && *pair; pair++)
-        if (strncmp(*pair, name.data, name.len) == 0 && (*pair)[name.len] == '=')
-            return slice_from_cstr(*pair + name.len + 1);
-    return SLICE_EMPTY;
+    struct slice first = SLICE_EMPTY, value;
+    bool found = false;
+    for (char *const *pair = params->pairs; pair && *pair; pair++) {
+        if (!is_of(*pair, name, &value)) {
+            continue;
+        }
+        if (found && !slice_eq(first, value)) {
+            return SLICE_EMPTY;
+        }
+        first = value;
+        found = true;
+    }
+    return first;
 }
 
 struct slice http_param(const struct http_params *params, const char *name) {
     return param(params, slice_from_cstr(name));
 }
 
-struct slice http_header(const struct http_params *params, struct slice name) {
-    char text[NAME_MAX_LEN + 6] = "HTTP_";
-    size_t len = sizeof("HTTP_") - 1;
+/* The meta-variable of the header NAME, in TEXT; empty for what is no name of one. */
+static struct slice variable_of(struct slice name, char text[NAME_MAX_LEN + 6]) {
+    static const struct slice prefix = SLICE("HTTP_");
+    size_t len = prefix.len;
 
-    if (slice_eq_nocase(name, SLICE_OF("Content-Type")))
-        return http_param(params, "CONTENT_TYPE");
-    if (slice_eq_nocase(name, SLICE_OF("Content-Length")))
-        return http_param(params, "CONTENT_LENGTH");
-    if (name.len == 0 || name.len > NAME_MAX_LEN)
+    if (slice_eq_nocase(name, SLICE_OF("Content-Type"))) {
+        return SLICE_OF("CONTENT_TYPE");
+    }
+    if (slice_eq_nocase(name, SLICE_OF("Content-Length"))) {
+        return SLICE_OF("CONTENT_LENGTH");
+    }
+    if (name.len == 0 || name.len > NAME_MAX_LEN) {
         return SLICE_EMPTY;
+    }
+    memcpy(text, prefix.data, prefix.len);
     for (size_t i = 0; i < name.len; i++) {
         char c = name.data[i];
 
-        if (c == '=' || c == '\0')
+        if (c == '=' || c == '\0') {
             return SLICE_EMPTY;
-        if (c >= 'a' && c <= 'z')
+        }
+        if (c >= 'a' && c <= 'z') {
             c = (char)(c - 'a' + 'A');
+        }
         text[len++] = c == '-' ? '_' : c;
     }
-    return param(params, (struct slice){text, len});
+    return (struct slice){text, len};
+}
+
+struct slice http_header(const struct http_params *params, struct slice name) {
+    char text[NAME_MAX_LEN + 6];
+    struct slice variable = variable_of(name, text);
+    return variable.len > 0 ? param(params, variable) : SLICE_EMPTY;
+}
+
+void http_header_all(const struct http_params *params, struct slice name, struct strbuf *out) {
+    char text[NAME_MAX_LEN + 6];
+    struct slice variable = variable_of(name, text), value;
+    const char *separator = "";
+    for (char *const *pair = params->pairs; variable.len > 0 && pair && *pair; pair++) {
+        if (is_of(*pair, variable, &value)) {
+            strbuf_add_cstr(out, separator);
+            strbuf_add_slice(out, value);
+            separator = ", ";
+        }
+    }
 }
 
 /* The path of REQUEST_URI, also of its absolute form; empty for "*" and the like. */

@@ -16,12 +16,17 @@ struct http_params {
     char *const *pairs; /* NULL-terminated, each "NAME=value" */
 };
 
-/* The value of the meta-variable NAME; empty when absent. */
+/* The value of the meta-variable NAME; empty when absent. One that is there twice with different
+ * values (a header with '-' and one with '_' in its name, a login from two places) counts as
+ * absent: nobody knows which of them is the server's. */
 struct slice http_param(const struct http_params *params, const char *name);
 /* The request header NAME ("X-CrossBorderly-Signature"), looked up as
  * HTTP_X_CROSSBORDERLY_SIGNATURE; Content-Type and Content-Length as CONTENT_TYPE and
- * CONTENT_LENGTH. Empty when absent. */
+ * CONTENT_LENGTH. Empty when absent, or there with different values. */
 struct slice http_header(const struct http_params *params, struct slice name);
+/* All values of the request header NAME, joined by ", ", appended to OUT: for headers of which any
+ * value is enough. */
+void http_header_all(const struct http_params *params, struct slice name, struct strbuf *out);
 
 /*
  * The path below the mount, without the query; points into the params. Begins with '/', or is

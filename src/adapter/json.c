@@ -162,36 +162,158 @@ static char *without_nul_escapes(struct slice text) {
     return copy;
 }
 
-/* Puts in words what is wrong with a text that Jansson refused with ERROR. */
-static enum json_status refusal(const json_error_t *error, struct json_position *where) {
+/* ---- integers beyond int64 ---- */
+
+/* A text, and what Jansson reads instead of it. */
+struct loadable {
+    struct slice body;
+    struct strbuf quoted; /* empty: the body itself */
+};
+
+static struct loadable loadable_of(struct slice body) {
+    struct loadable from = {.body = body};
+    strbuf_init(&from.quoted, 2 * body.len + 16);
+    return from;
+}
+
+static bool is_number_char(char c) {
+    return (c >= '0' && c <= '9') || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E';
+}
+
+static size_t string_len(struct slice text) {
+    size_t len = 1;
+    while (len < text.len && text.data[len] != '"') {
+        len += text.data[len] == '\\' ? 2 : 1;
+    }
+    return len < text.len ? len + 1 : text.len;
+}
+
+static size_t number_len(struct slice text) {
+    size_t len = 0;
+    while (len < text.len && is_number_char(text.data[len])) {
+        len++;
+    }
+    return len;
+}
+
+/* A number in the place of a key is none of ours: it stays what it is, which no parser takes. */
+static bool is_key(struct slice behind) {
+    size_t at = 0;
+    while (at < behind.len && strchr(" \t\r\n", behind.data[at]) != NULL) {
+        at++;
+    }
+    return at < behind.len && behind.data[at] == ':';
+}
+
+/* Is TOKEN an integer, as JSON writes them, that int64 does not hold? */
+static bool is_long_integer(struct slice token) {
+    struct slice digits = slice_from(token, slice_starts_with(token, SLICE_OF("-")) ? 1 : 0);
+    int64_t number;
+    for (size_t i = 0; i < digits.len; i++) {
+        if (digits.data[i] < '0' || digits.data[i] > '9') {
+            return false;
+        }
+    }
+    return digits.len > 0 && digits.data[0] != '0' && !slice_to_int64(token, &number);
+}
+
+/*
+ * Walks over TEXT and adds it to OUT (NULL: only walks) with each long integer in quotes, until
+ * STOP bytes would be there. Returns how many bytes of TEXT these come from.
+ */
+static size_t quote_long_integers(struct slice text, size_t stop, struct strbuf *out) {
+    size_t read = 0, written = 0;
+    while (read < text.len && written < stop) {
+        struct slice rest = slice_from(text, read);
+        bool is_number = is_number_char(rest.data[0]);
+        size_t len = rest.data[0] == '"' ? string_len(rest) : is_number ? number_len(rest) : 1;
+        bool quote =
+            is_number && is_long_integer(slice_first(rest, len)) && !is_key(slice_from(rest, len));
+        if (written + len + 2 * quote > stop) {
+            return read + (stop - written) - (quote ? 1 : 0);
+        }
+        if (out != NULL) {
+            strbuf_add_cstr(out, quote ? "\"" : "");
+            strbuf_add(out, rest.data, len);
+            strbuf_add_cstr(out, quote ? "\"" : "");
+        }
+        read += len;
+        written += len + 2 * quote;
+    }
+    return read;
+}
+
+/* ---- what is wrong ---- */
+
+/* Puts in words what is wrong with a text that Jansson refused with ERROR. Jansson counts in the
+ * text that it read. */
+static enum json_status refusal(const struct loadable *from, const json_error_t *error,
+                                struct json_position *where) {
+    if (from->quoted.len > 0 && error->position > 0) {
+        size_t offset = quote_long_integers(from->body, (size_t)error->position, NULL);
+        locate(from->body, offset, phrase(json_error_code(error)), where);
+        where->column -= where->column > 0;
+        return JSON_INVALID;
+    }
     set_position(where, error->line > 0 ? error->line : 1, error->column > 0 ? error->column : 0,
                  phrase(json_error_code(error)));
     return JSON_INVALID;
 }
 
-/* TEXT has U+0000 in a key, which Jansson cannot hold. Is it JSON apart from that? */
+/* Loads BODY; *error is as load() leaves it. */
+static json_t *load_quoted(struct loadable *from, json_error_t *error, bool *no_memory) {
+    json_t *root = load(from->body, error, no_memory);
+
+    if (root != NULL || *no_memory || json_error_code(error) != json_error_numeric_overflow) {
+        return root;
+    }
+    quote_long_integers(from->body, SIZE_MAX, &from->quoted);
+    if (strbuf_failed(&from->quoted)) {
+        *no_memory = true;
+        return NULL;
+    }
+    return load(strbuf_slice(&from->quoted), error, no_memory);
+}
+
+/* The text has U+0000 in a key, which Jansson cannot hold. Is it JSON apart from that? */
 static enum json_status judge_nul_key(struct slice text, struct json_position *where) {
     json_error_t error = {.line = 0};
     enum json_status status = JSON_UNREPRESENTABLE;
     char *copy = without_nul_escapes(text);
+    struct loadable from = loadable_of((struct slice){copy, text.len});
     bool no_memory = true;
-    json_t *root = copy ? load((struct slice){copy, text.len}, &error, &no_memory) : NULL;
+    json_t *root = copy ? load_quoted(&from, &error, &no_memory) : NULL;
 
     if (no_memory)
         status = JSON_NO_MEMORY;
     else if (!root)
-        status = refusal(&error, where);
+        status = refusal(&from, &error, where);
     json_decref(root);
+    strbuf_free(&from.quoted);
     free(copy);
     return status;
 }
 
-enum json_status json_parse(struct slice text, struct json_doc **doc, struct json_position *where) {
+static enum json_status load_text(struct loadable *from, struct json_doc **doc,
+                                  struct json_position *where) {
     json_error_t error = {.line = 0};
+    bool no_memory;
+    json_t *root = load_quoted(from, &error, &no_memory);
+
+    if (no_memory) {
+        return JSON_NO_MEMORY;
+    }
+    if (root != NULL) {
+        *doc = (struct json_doc *)root;
+        return JSON_OK;
+    }
+    return json_error_code(&error) == json_error_null_byte_in_key ? judge_nul_key(from->body, where)
+                                                                  : refusal(from, &error, where);
+}
+
+enum json_status json_parse(struct slice text, struct json_doc **doc, struct json_position *where) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     const char *nul = text.len ? memchr(text.data, '\0', text.len) : NULL;
-    bool no_memory;
-    json_t *root;
 
     *doc = NULL;
     set_position(where, 0, 0, "");
@@ -206,16 +328,10 @@ enum json_status json_parse(struct slice text, struct json_doc **doc, struct jso
     }
     if (pthread_once(&once, use_our_memory) != 0)
         return JSON_NO_MEMORY;
-    root = load(text, &error, &no_memory);
-    if (no_memory)
-        return JSON_NO_MEMORY;
-    if (root) {
-        *doc = (struct json_doc *)root;
-        return JSON_OK;
-    }
-    if (json_error_code(&error) == json_error_null_byte_in_key)
-        return judge_nul_key(text, where);
-    return refusal(&error, where);
+    struct loadable from = loadable_of(text);
+    enum json_status status = load_text(&from, doc, where);
+    strbuf_free(&from.quoted);
+    return status;
 }
 
 void json_doc_free(struct json_doc *doc) {
@@ -250,6 +366,15 @@ bool json_is_integer(const struct json *value) {
 
 bool json_is_null(const struct json *value) {
     return !value || has_type(value, JSON_NULL);
+}
+
+bool json_is_empty(const struct json *value) {
+    if (json_is_string(value)) {
+        struct slice text = {json_string_value(tree(value)), json_string_length(tree(value))};
+        return slice_trim(text).len == 0;
+    }
+    return json_is_null(value) || (json_is_array(value) && json_array_len(value) == 0) ||
+           (json_is_object(value) && json_object_size(tree(value)) == 0);
 }
 
 /* json_object_get() answers NULL for what is no object, and for NULL. */

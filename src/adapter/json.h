@@ -22,7 +22,7 @@ enum json_status {
     JSON_OK,
     /* Valid JSON that no tree can hold: U+0000 in a key. */
     JSON_UNREPRESENTABLE,
-    /* Not JSON, not UTF-8, a raw NUL byte, nested deeper than 2048, a number beyond int64 or
+    /* Not JSON, not UTF-8, a raw NUL byte, nested deeper than 2048, a number beyond
        double. */
     JSON_INVALID,
     JSON_NO_MEMORY,
@@ -36,7 +36,8 @@ struct json_position {
 
 /*
  * Parses the whole of TEXT. On JSON_OK *doc is the caller's to free; otherwise it is NULL and
- * *where (for JSON_INVALID) says why and where. Of a repeated key the last one stands.
+ * *where (for JSON_INVALID) says why and where. Of a repeated key the last one stands. An integer
+ * beyond int64 is read as the string of its digits: senders write numbers of parcels so.
  */
 MUST_CHECK enum json_status json_parse(struct slice text, struct json_doc **doc,
                                        struct json_position *where);
@@ -49,6 +50,8 @@ bool json_is_string(const struct json *value);
 bool json_is_integer(const struct json *value);
 /* Absent (NULL) or null. */
 bool json_is_null(const struct json *value);
+/* The same, or a text of blanks alone, or an array or object without members. */
+bool json_is_empty(const struct json *value);
 
 /* The member KEY of an object; NULL when absent or when VALUE is no object. */
 const struct json *json_get(const struct json *value, const char *key);

@@ -33,7 +33,8 @@ struct batch_of_events {
 
 enum step { STEP_ON, STEP_END, STEP_STOPPED, STEP_DOWN, STEP_FAILED };
 
-static struct delivery *read_event(const struct spool_event *event, struct arena *arena) {
+static struct delivery *read_event(const struct drain *drain, const struct spool_event *event,
+                                   struct arena *arena) {
     struct slice name, order_provider;
     (void)slice_split(event->provider, ' ', &name, &order_provider);
     const struct provider *provider = provider_find(name);
@@ -51,14 +52,15 @@ static struct delivery *read_event(const struct spool_event *event, struct arena
         .received_at = event->received_at,
         .quarantine_max = INT64_MAX,
     };
-    return ingest_read(delivery, provider, arena) != INGEST_NO_MEMORY ? delivery : NULL;
+    const struct reading_context *context = settings_reading(drain->settings, event->source);
+    return ingest_read(delivery, provider, context, arena) != INGEST_NO_MEMORY ? delivery : NULL;
 }
 
 /* Keeps those that could be read; the others stay in the spool. */
 static void read_batch(struct drain *drain, struct batch_of_events *batch) {
     size_t kept = 0;
     for (size_t i = 0; i < batch->count; i++) {
-        struct delivery *delivery = read_event(&batch->events[i], batch->arena);
+        struct delivery *delivery = read_event(drain, &batch->events[i], batch->arena);
         if (delivery != NULL) {
             batch->deliveries[kept] = delivery;
             batch->events[kept++] = batch->events[i];
@@ -300,7 +302,9 @@ static int64_t pass(struct drainer *drainer) {
     if (!spool_look(drainer->options.spool, &state, &err)) {
         end = DRAIN_FAILED;
     } else if (state.events > 0) {
+        drain.settings = drainer->options.settings(drainer->options.context);
         end = drain_pass(&drain, &err);
+        settings_free(drain.settings);
         drainer->after = drain.after;
     }
     enum drain_end seen = end;

@@ -3,12 +3,14 @@
  * its bytes as if it came now, with the time of its reception. An event leaves the spool after the
  * commit, so whatever ends a process in between, it is delivered again and is a duplicate then.
  *
- * Its source need not be configured any more: an event carries what its delivery is made of. Nor
- * does quarantine_max stop it, for it was answered 200.
+ * Its source need not be configured any more: an event carries what its delivery is made of, but
+ * for the source's time zone and carrier, which are those of the configuration. Nor does
+ * quarantine_max stop it, for it was answered 200.
  */
 #ifndef APP_DRAIN_H
 #define APP_DRAIN_H
 
+#include "app/settings.h"
 #include "engine/spool.h"
 #include "engine/store.h"
 
@@ -24,6 +26,7 @@ enum drain_end {
 struct drain {
     struct spool *spool;
     struct store *store;
+    const struct settings *settings;
     /* Asked before each transaction, and so told after the one before: DRAINED events so far. False
      * ends the pass. */
     bool (*go_on)(void *context, int64_t drained);
@@ -50,6 +53,8 @@ struct drainer_options {
     const char *dsn;
     /* Before each pass: the database may be another one meanwhile (store_use()). */
     void (*renew)(void *context, struct store *store);
+    /* The settings in force, for the caller to free. */
+    const struct settings *(*settings)(void *context);
     /* Whether somebody waits to hear that the database takes events, and telling it. */
     bool (*is_down)(void *context);
     void (*up)(void *context);

@@ -34,6 +34,7 @@ struct told_claim {
 
 struct explainer {
     const struct store_explanation *explanation;
+    const struct settings *settings;
     struct arena *arena;
     struct told_claim *claims; /* sorted: of one fact together, in the order of their standing */
     size_t count, capacity;
@@ -244,7 +245,8 @@ static bool read_told(struct explainer *explainer, const struct store_told *told
     if (arena == NULL) {
         return false;
     }
-    enum ingest_reading reading = ingest_read(&delivery, provider, arena);
+    enum ingest_reading reading = ingest_read(
+        &delivery, provider, settings_reading(explainer->settings, told->source), arena);
     bool ok = reading != INGEST_NO_MEMORY;
     *unreadable = reading != INGEST_READ || delivery.reading != READING_APPLIED ||
                   !delivery.has_order || !uuid_eq(&delivery.order, &explainer->explanation->order);
@@ -672,8 +674,9 @@ static void write_all(const struct explainer *explainer, struct strbuf *out) {
     strbuf_add_char(out, '}');
 }
 
-bool explain_write(const struct store_explanation *explanation, struct strbuf *out) {
-    struct explainer explainer = {.explanation = explanation};
+bool explain_write(const struct store_explanation *explanation, const struct settings *settings,
+                   struct strbuf *out) {
+    struct explainer explainer = {.explanation = explanation, .settings = settings};
     explainer.arena = arena_new(CLAIMS_ARENA);
     explainer.unreadable = calloc(explanation->delivery_count + 1, sizeof(bool));
     bool ok = explainer.arena != NULL && explainer.unreadable != NULL && read_all(&explainer);

@@ -6,6 +6,7 @@
 #ifndef APP_EXPLAIN_H
 #define APP_EXPLAIN_H
 
+#include "app/settings.h"
 #include "base/strbuf.h"
 #include "engine/store.h"
 
@@ -14,9 +15,11 @@
 
 /*
  * Appends to OUT the order's document (of EXPLANATION, which store_explain() has filled) with one
- * more member, "explanation". False without memory or beyond OUT's maximum.
+ * more member, "explanation". Webhooks are read as SETTINGS (NULL: none) say of their sources.
+ * False without memory or beyond OUT's maximum.
  */
-MUST_CHECK bool explain_write(const struct store_explanation *explanation, struct strbuf *out);
+MUST_CHECK bool explain_write(const struct store_explanation *explanation,
+                              const struct settings *settings, struct strbuf *out);
 
 /*
  * What the explanation depends on, as text for a validator: the version, and which webhooks spoke

@@ -58,6 +58,7 @@ struct job {
     struct arena *arena;
     struct strbuf body;
     const struct source *source;
+    struct slice signatures; /* what the request shows of them; empty: nothing */
     struct delivery delivery;
     bool is_probe, details; /* readyz */
     bool is_scrape;         /* or /metrics, which is a probe too */
@@ -114,13 +115,14 @@ static bool identify(struct delivery *delivery, const struct json *root, const c
 
 /* What a JSON document says, and under which identities. */
 static bool read_document(struct delivery *delivery, const struct provider *provider,
-                          struct arena *arena, const struct json *root) {
-    return provider->read(root, arena, &delivery->changes, &delivery->reading) &&
+                          const struct reading_context *context, struct arena *arena,
+                          const struct json *root) {
+    return provider->read(root, context, arena, &delivery->changes, &delivery->reading) &&
            identify(delivery, root, provider->resend_counter, arena);
 }
 
 enum ingest_reading ingest_read(struct delivery *delivery, const struct provider *provider,
-                                struct arena *arena) {
+                                const struct reading_context *context, struct arena *arena) {
     struct json_position where;
     struct json_doc *doc = NULL;
     bool ok = true;
@@ -139,7 +141,7 @@ enum ingest_reading ingest_read(struct delivery *delivery, const struct provider
         ok = delivery_identify(delivery, arena);
         break;
     case JSON_OK:
-        ok = read_document(delivery, provider, arena, json_root(doc));
+        ok = read_document(delivery, provider, context, arena, json_root(doc));
         break;
     }
     /* A tree is many times as large as its text, and the delivery may have to wait. */
@@ -164,8 +166,15 @@ static bool is_credential(const struct auth_policy *policy, struct slice name) {
     return slice_eq_nocase(name, SLICE_OF("Authorization"));
 }
 
+/* The header that carries the signatures; empty where nothing is signed. */
+static struct slice signature_header(const struct auth_signature *signature) {
+    return signature->kind == SIGNATURE_STANDARD_WEBHOOKS ? SLICE_OF("webhook-signature")
+                                                          : signature->header;
+}
+
 static void keep_header(struct json_writer *writer, const struct job *job, struct slice name) {
-    struct slice value = http_header(&job->exchange->params, name);
+    bool is_signature = slice_eq(name, signature_header(&job->source->policy.signature));
+    struct slice value = is_signature ? job->signatures : http_header(&job->exchange->params, name);
     char key[LIMIT_ID + 1];
     if (value.len > 0 && name.len > 0 && name.len < sizeof(key) &&
         !is_credential(&job->source->policy, name)) {
@@ -345,8 +354,7 @@ static void finish_committed(struct job *job) {
         finish_problem(job, 400, delivery->changes.detail, SLICE_OF("not_json"));
     } else {
         finish_received(job, delivery_outcome_name(delivery->outcome), &delivery->id,
-                        delivery->reading == READING_QUARANTINED ? delivery->changes.detail
-                                                                 : SLICE_EMPTY);
+                        delivery->changes.detail);
     }
 }
 
@@ -588,6 +596,11 @@ static void renew_store(void *context, struct store *store) {
     settings_free(settings);
 }
 
+static const struct settings *take_settings(void *context) {
+    const struct ingest *ingest = context;
+    return current_take(ingest->current);
+}
+
 static void renew(void *context, void *state) {
     renew_store(context, state);
 }
@@ -664,14 +677,34 @@ static bool find_route(const struct settings *settings, const struct request_pat
 }
 
 static struct slice header_of(const void *context, struct slice name) {
-    const struct exchange *exchange = context;
-    return http_header(&exchange->params, name);
+    const struct job *job = context;
+    return http_header(&job->exchange->params, name);
 }
 
-static enum auth_result authenticate(const struct job *job, struct slice token) {
+static struct slice signatures_of(const void *context, struct slice name) {
+    const struct job *job = context;
+    (void)name;
+    return job->signatures;
+}
+
+/* Of the header that carries the signatures of the source: all values. */
+static bool read_signatures(struct job *job) {
+    struct strbuf out;
+    strbuf_init(&out, LIMIT_REQUEST_ARENA);
+    http_header_all(&job->exchange->params, signature_header(&job->source->policy.signature), &out);
+    bool ok = !strbuf_failed(&out) && arena_dup(job->arena, strbuf_slice(&out), &job->signatures);
+    strbuf_free(&out);
+    return ok;
+}
+
+static enum auth_result authenticate(struct job *job, struct slice token) {
+    if (!read_signatures(job)) {
+        return AUTH_UNABLE;
+    }
     struct auth_request request = {
         .header = header_of,
-        .context = job->exchange,
+        .signatures = signatures_of,
+        .context = job,
         .body = strbuf_slice(&job->body),
         .url_token = token,
         .client = job->head.address,
@@ -710,8 +743,7 @@ static void park(struct job *job) {
     job->batch.bytes = job->spooled.bytes = sizeof(*job) + job->body.len;
     job->exchange->user = job;
     job->id = job->delivery.id;
-    job->detail =
-        job->delivery.reading == READING_QUARANTINED ? job->delivery.changes.detail : SLICE_EMPTY;
+    job->detail = job->delivery.changes.detail;
     if (!submit(job)) {
         finish_queue_full(job);
     }
@@ -735,7 +767,8 @@ static void take_body(struct job *job) {
         .received_at = job->head.received_at,
         .quarantine_max = job->settings->quarantine_max,
     };
-    enum ingest_reading reading = ingest_read(delivery, job->source->provider, job->arena);
+    enum ingest_reading reading =
+        ingest_read(delivery, job->source->provider, &job->source->reading, job->arena);
     const struct changes *changes = &delivery->changes;
     job->not_json = reading == INGEST_NOT_JSON;
     job->record.event_type = changes->event_type;
@@ -915,6 +948,7 @@ static bool open_shelter(struct ingest *ingest, const struct settings *settings,
     struct drainer_options drain = {.spool = ingest->spool,
                                     .dsn = settings->ingest_dsn.data,
                                     .renew = renew_store,
+                                    .settings = take_settings,
                                     .is_down = is_down,
                                     .is_filling = is_filling,
                                     .up = is_up,

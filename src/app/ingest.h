@@ -22,7 +22,8 @@ void ingest_handle(void *context, struct exchange *exchange);
 void ingest_late(void *context, struct exchange *exchange, struct http_answer *answer);
 
 /*
- * Reads the body of DELIVERY as PROVIDER's: its source, owners, body and times are set. Parses,
+ * Reads the body of DELIVERY as PROVIDER's, as CONTEXT says: its source, owners, body and times are
+ * set. Parses,
  * lets the provider read, derives content and identities; what the delivery says lives in ARENA.
  * Shared with replay.
  */
@@ -32,6 +33,8 @@ enum ingest_reading {
     INGEST_NO_MEMORY,
 };
 MUST_CHECK enum ingest_reading ingest_read(struct delivery *delivery,
-                                           const struct provider *provider, struct arena *arena);
+                                           const struct provider *provider,
+                                           const struct reading_context *context,
+                                           struct arena *arena);
 
 #endif

@@ -37,6 +37,10 @@ static const struct family families[METRIC_FAMILIES] = {
                                     "Times that SIGHUP had the configuration read again.",
                                     {"outcome"},
                                     false},
+    [METRIC_IGNORED_FIELDS] = {"waybill_ignored_fields_total",
+                               "Optional fields of webhooks that were of a wrong type.",
+                               {"source", "event_type", "field"},
+                               true},
 };
 
 static const struct histogram_page {

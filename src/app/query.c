@@ -336,7 +336,7 @@ static void take_explanation(struct job *job, const struct store_explanation *ex
         make_not_found(job);
     } else if (ok && etag_matches(job->if_none_match, strbuf_slice(&etag))) {
         make_not_modified(job, strbuf_slice(&etag));
-    } else if (ok && explain_write(explanation, &job->answer.body)) {
+    } else if (ok && explain_write(explanation, job->settings, &job->answer.body)) {
         make_ok(job, strbuf_slice(&etag));
     } else {
         make_unavailable(job, NO_MEMORY);

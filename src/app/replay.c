@@ -14,6 +14,7 @@ enum reread_state { ORDER_REBUILT, ORDER_PURGED, ORDER_UNREADABLE };
 
 /* What one order's deliveries became. */
 struct reread {
+    const struct settings *settings;
     struct arena *arena;
     struct uuid order;
     enum reread_state state;
@@ -38,7 +39,8 @@ static bool reread_one(struct reread *reread, const struct store_delivery *store
                                   .order_provider = stored->provider,
                                   .body = stored->body,
                                   .received_at = stored->received_at};
-    bool ok = ingest_read(delivery, provider, reread->arena) == INGEST_READ &&
+    bool ok = ingest_read(delivery, provider, settings_reading(reread->settings, stored->source),
+                          reread->arena) == INGEST_READ &&
               delivery->reading == READING_APPLIED;
     return ok && delivery->has_order &&
            memcmp(&delivery->order, &reread->order, sizeof(reread->order)) == 0;
@@ -74,9 +76,9 @@ static bool read_order(void *context, const struct store_delivery *stored, size_
     return true;
 }
 
-static bool rebuild_one(struct store *store, const struct uuid *order, struct replay_counts *counts,
-                        struct err *err) {
-    struct reread reread = {.order = *order};
+static bool rebuild_one(struct store *store, const struct settings *settings,
+                        const struct uuid *order, struct replay_counts *counts, struct err *err) {
+    struct reread reread = {.settings = settings, .order = *order};
     struct store_rebuild rebuild = {.order = *order, .read = read_order, .context = &reread};
     bool ok = store_rebuild(store, &rebuild, err) == STORE_OK;
     reread_free(&reread);
@@ -91,7 +93,7 @@ static bool rebuild_one(struct store *store, const struct uuid *order, struct re
     return true;
 }
 
-static bool rebuild_all(struct store *store, struct uuid *keys,
+static bool rebuild_all(struct store *store, const struct settings *settings, struct uuid *keys,
                         void (*progress)(const struct replay_counts *),
                         struct replay_counts *counts, struct err *err) {
     struct uuid after;
@@ -106,7 +108,7 @@ static bool rebuild_all(struct store *store, struct uuid *keys,
             return false;
         }
         for (size_t i = 0; i < count; i++) {
-            if (!rebuild_one(store, &keys[i], counts, err)) {
+            if (!rebuild_one(store, settings, &keys[i], counts, err)) {
                 return false;
             }
             progress(counts);
@@ -117,13 +119,15 @@ static bool rebuild_all(struct store *store, struct uuid *keys,
     return true;
 }
 
-bool replay_rebuild(const char *dsn, void (*progress)(const struct replay_counts *counts),
+bool replay_rebuild(const char *dsn, const struct settings *settings,
+                    void (*progress)(const struct replay_counts *counts),
                     struct replay_counts *counts, struct err *err) {
     struct store *store = store_new(dsn, "waybill rebuild", STORE_PATIENT);
     struct uuid *keys = calloc(KEYS_AT_ONCE, sizeof(*keys));
     *counts = (struct replay_counts){.total = 0};
-    bool ok = store != NULL && keys != NULL ? rebuild_all(store, keys, progress, counts, err)
-                                            : err_set(err, ERR_MEMORY, "out of memory");
+    bool ok = store != NULL && keys != NULL
+                  ? rebuild_all(store, settings, keys, progress, counts, err)
+                  : err_set(err, ERR_MEMORY, "out of memory");
     free(keys);
     store_free(store);
     return ok;
@@ -156,14 +160,15 @@ static void set_detail(struct replay_result *result, struct slice detail) {
 }
 
 /* One that is applied: what its order's deliveries say, all together. */
-static bool replay_applied(struct store *store, const struct store_stored *stored, bool dry,
+static bool replay_applied(struct store *store, const struct settings *settings,
+                           const struct store_stored *stored, bool dry,
                            struct replay_result *result, struct err *err) {
     struct replay_counts counts = {.total = 0};
     result->end = REPLAY_UNCHANGED;
     if (dry || !stored->has_order) {
         return true;
     }
-    if (!rebuild_one(store, &stored->order, &counts, err)) {
+    if (!rebuild_one(store, settings, &stored->order, &counts, err)) {
         return false;
     }
     if (counts.changed > 0) {
@@ -224,7 +229,7 @@ static bool replay_unapplied(struct store *store, const struct source *source,
         .tracking_url_template = source->tracking_url,
         .received_at = stored->received_at,
     };
-    if (ingest_read(&delivery, source->provider, arena) == INGEST_NO_MEMORY) {
+    if (ingest_read(&delivery, source->provider, &source->reading, arena) == INGEST_NO_MEMORY) {
         return err_set(err, ERR_MEMORY, "out of memory");
     }
     set_detail(result,
@@ -254,7 +259,7 @@ bool replay_stored(struct store *store, const struct settings *settings,
         return true;
     }
     if (slice_eq(stored->outcome, delivery_outcome_name(OUTCOME_APPLIED))) {
-        return replay_applied(store, stored, dry, result, err);
+        return replay_applied(store, settings, stored, dry, result, err);
     }
     if (source == NULL) {
         result->end = REPLAY_NO_SOURCE;

@@ -17,9 +17,9 @@ struct replay_counts {
     int64_t unreadable; /* left as they are: a delivery that was understood once is not any more */
 };
 
-/* Derives every order again, order by order, each in a transaction of its own. PROGRESS is told
- * after every order. */
-MUST_CHECK bool replay_rebuild(const char *dsn,
+/* Derives every order again, order by order, each in a transaction of its own, with the time zones
+ * and carriers of the sources in SETTINGS (NULL: without). PROGRESS is told after every order. */
+MUST_CHECK bool replay_rebuild(const char *dsn, const struct settings *settings,
                                void (*progress)(const struct replay_counts *counts),
                                struct replay_counts *counts, struct err *err);
 

@@ -46,6 +46,37 @@ static uint64_t who_is(const struct address *address) {
     return hash ^ hash >> 32;
 }
 
+/* PATH without the numbers of elements, which are as many as there are lists: "data.boxes[].id". */
+static struct slice without_indexes(struct slice path, char text[METRIC_LABEL_MAX + 1]) {
+    size_t len = 0;
+    bool in_index = false;
+    for (size_t i = 0; i < path.len && len < METRIC_LABEL_MAX; i++) {
+        in_index = in_index && path.data[i] != ']';
+        if (!in_index) {
+            text[len++] = path.data[i];
+        }
+        in_index = in_index || path.data[i] == '[';
+    }
+    return (struct slice){text, len};
+}
+
+/* What the detail of the answer names: "ignored: data.trackId, data.zip and 3 more". */
+static void count_ignored(const struct request_record *record, struct slice event_type) {
+    static const struct slice before = SLICE("ignored: ");
+    char text[METRIC_LABEL_MAX + 1];
+    if (!slice_starts_with(record->reason, before) ||
+        slice_eq(record->outcome, SLICE_OF("duplicate"))) {
+        return;
+    }
+    struct slice rest = slice_from(record->reason, before.len), path;
+    while (rest.len > 0) {
+        (void)slice_split(rest, ',', &path, &rest);
+        (void)slice_split(slice_trim(path), ' ', &path, &(struct slice){NULL, 0});
+        metrics_count(METRIC_IGNORED_FIELDS, record->source, event_type,
+                      without_indexes(path, text));
+    }
+}
+
 static void count(int status, int64_t took_us, const struct request_head *head,
                   const struct request_record *record) {
     char text[16];
@@ -58,9 +89,9 @@ static void count(int status, int64_t took_us, const struct request_head *head,
                                                      : SLICE_OF("other");
         metrics_count_refusal(record->source, why, head->received_at);
     } else if (record->is_delivery) {
-        metrics_count(METRIC_DELIVERIES, record->source,
-                      record->event_known ? record->event_type : SLICE_OF("other"),
-                      record->outcome);
+        struct slice event_type = record->event_known ? record->event_type : SLICE_OF("other");
+        metrics_count(METRIC_DELIVERIES, record->source, event_type, record->outcome);
+        count_ignored(record, event_type);
     }
 }
 

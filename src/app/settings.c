@@ -604,6 +604,83 @@ static bool check_credentials(const struct source_loader *s) {
     return true;
 }
 
+#define ZONE_FOLDER "/usr/share/zoneinfo/"
+#define ZONE_NAME_MAX 64
+
+/* "Europe/Madrid", "Etc/GMT+3": no name that leads out of the folder. */
+static bool is_zone_name(struct slice name) {
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.data[i];
+        bool begins = i == 0 || name.data[i - 1] == '/';
+        if (begins ? !is_letter_or_digit((unsigned char)c)
+                   : !is_letter_or_digit((unsigned char)c) && strchr("+-_/", c) == NULL) {
+            return false;
+        }
+    }
+    return name.len > 0 && name.len <= ZONE_NAME_MAX && name.data[name.len - 1] != '/';
+}
+
+/* All of the file PATH, at most LIMIT_ZONE_FILE; false with errno. */
+static bool read_zone_file(const char *path, char *bytes, struct slice *content) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    ssize_t len = fd >= 0 ? read_whole(fd, bytes, LIMIT_ZONE_FILE) : -1;
+    int error = errno;
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    errno = error;
+    *content = (struct slice){bytes, len > 0 ? (size_t)len : 0};
+    return len >= 0;
+}
+
+static bool load_timezone(const struct source_loader *s) {
+    const char *name = s->from->timezone, *flaw = NULL;
+    char path[sizeof(ZONE_FOLDER) + ZONE_NAME_MAX], bytes[LIMIT_ZONE_FILE];
+    struct slice kept, content;
+    if (name == NULL) {
+        return true;
+    }
+    if (!is_zone_name(slice_from_cstr(name))) {
+        return SOURCE_FLAW(s, "timezone",
+                           "\"%.64s\" is no name of a time zone, such as Europe/Madrid", name);
+    }
+    (void)snprintf(path, sizeof path, ZONE_FOLDER "%s", name);
+    if (!read_zone_file(path, bytes, &content)) {
+        return errno == ENOENT || errno == ENOTDIR || errno == EISDIR
+                   ? SOURCE_FLAW(s, "timezone", "there is no time zone \"%.64s\" in " ZONE_FOLDER,
+                                 name)
+                   : SOURCE_FLAW(s, "timezone", "%s: %s", path, strerror(errno));
+    }
+    struct zone *zone = keep_array(s->all, 1, sizeof *zone);
+    if (zone == NULL || !keep_text(s->all, name, &kept)) {
+        return false;
+    }
+    if (!zone_parse(kept, content, s->all->out->arena, zone, &flaw)) {
+        return flaw != NULL ? SOURCE_FLAW(s, "timezone", "%s %s", path, flaw) : no_memory(s->all);
+    }
+    s->source->reading.zone = zone;
+    return true;
+}
+
+/* Codes of carriers are in lower case everywhere. */
+static bool load_carrier(const struct source_loader *s) {
+    const char *carrier = s->from->carrier;
+    struct slice text = slice_from_cstr(carrier);
+    if (carrier == NULL) {
+        return true;
+    }
+    if (text.len == 0 || text.len > LIMIT_ID || !all_of(text, is_visible)) {
+        return SOURCE_FLAW(s, "carrier", "must be at most 255 ASCII characters without spaces");
+    }
+    char *code = keep_array(s->all, text.len, 1);
+    for (size_t i = 0; code != NULL && i < text.len; i++) {
+        bool is_capital = text.data[i] >= 'A' && text.data[i] <= 'Z';
+        code[i] = (char)(is_capital ? text.data[i] | 0x20 : text.data[i]);
+    }
+    s->source->reading.carrier = (struct slice){code, code != NULL ? text.len : 0};
+    return code != NULL;
+}
+
 static bool load_tracking_url(const struct source_loader *s) {
     const char *url = s->from->tracking_url;
     struct slice text = slice_from_cstr(url);
@@ -662,7 +739,8 @@ static bool load_source(const struct loader *l, const struct config_source *from
     };
     source->has_url_token = is_given(&from->url_token, &from->url_token_file);
     return load_name(&s) && load_provider(&s) && load_mode(&s) && load_signature(&s) &&
-           check_credentials(&s) && load_credentials(&s) && load_tracking_url(&s) &&
+           check_credentials(&s) && load_credentials(&s) && load_timezone(&s) && load_carrier(&s) &&
+           load_tracking_url(&s) &&
            load_ranges(l, &s.at, "allow_from", &from->allow_from, &source->policy.allow_from,
                        &source->policy.allow_from_count);
 }
@@ -932,6 +1010,17 @@ struct settings *settings_load(const char *path, enum settings_part part, struct
     return l.out != NULL ? &l.out->settings : NULL;
 }
 
+bool settings_load_found(const char *path, enum settings_part part, struct settings **settings,
+                         struct err *err) {
+    struct stat status;
+    *settings = NULL;
+    if (stat(path, &status) != 0 && (errno == ENOENT || errno == ENOTDIR)) {
+        return true;
+    }
+    *settings = settings_load(path, part, err);
+    return *settings != NULL;
+}
+
 static struct loaded *loaded_of(const struct settings *settings) {
     return (struct loaded *)(uintptr_t)settings;
 }
@@ -999,6 +1088,12 @@ const struct source *settings_source(const struct settings *settings, struct sli
         }
     }
     return NULL;
+}
+
+const struct reading_context *settings_reading(const struct settings *settings, struct slice name) {
+    static const struct reading_context plain = {.zone = NULL};
+    const struct source *source = settings != NULL ? settings_source(settings, name) : NULL;
+    return source != NULL ? &source->reading : &plain;
 }
 
 bool settings_client(const struct settings *settings, struct slice token,

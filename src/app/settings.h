@@ -21,6 +21,7 @@ struct source {
     const struct provider *provider;
     struct auth_policy policy;
     enum source_mode mode;
+    struct reading_context reading;
     struct slice tracking_url; /* template with {tracking_number}; empty: none */
     /* The sources whose orders its events may speak of beside its own. */
     struct order_owner *writes_to;
@@ -86,6 +87,9 @@ const char *settings_path(void);
  */
 MUST_CHECK struct settings *settings_load(const char *path, enum settings_part part,
                                           struct err *err);
+/* The same, but *SETTINGS is NULL, and that is no failure, where there is no file. */
+MUST_CHECK bool settings_load_found(const char *path, enum settings_part part,
+                                    struct settings **settings, struct err *err);
 void settings_free(const struct settings *settings); /* NULL is allowed */
 /* One more holder of SETTINGS, who calls settings_free() too. */
 const struct settings *settings_hold(const struct settings *settings);
@@ -104,6 +108,9 @@ bool source_name_is_valid(struct slice name);
 bool source_allows(const struct source *source, const struct changes *changes);
 /* NULL when there is none: then the decoy is asked. */
 const struct source *settings_source(const struct settings *settings, struct slice name);
+/* How the documents of the source NAME are read; where it is not configured any more, or SETTINGS
+ * is NULL, as those of a source without such options. */
+const struct reading_context *settings_reading(const struct settings *settings, struct slice name);
 /* The client that owns TOKEN (compared by SHA-256 in constant time, all of them always); *CLIENT is
  * NULL when none does. False when that cannot be told, without memory. */
 MUST_CHECK bool settings_client(const struct settings *settings, struct slice token,

@@ -26,6 +26,8 @@
 /* The configuration file, and each secret file. */
 #define LIMIT_CONFIG_FILE (1u << 20)
 #define LIMIT_SECRET_FILE 4096
+/* A time zone's file; the longest there are have 4 KiB. */
+#define LIMIT_ZONE_FILE 65536
 /* One HTTP answer: a list of 1000 order documents. */
 #define LIMIT_ANSWER (64u << 20)
 /* How long ago silence may have begun that the console asks for. */

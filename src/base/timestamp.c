@@ -1,50 +1,13 @@
 #include "base/timestamp.h"
 
+#include "base/civil.h"
+
 #include <time.h>
 
 #define DAY (86400 * TIMESTAMP_SECOND)
 /* The years that four digits can write. */
 #define YEAR_0 (-62167219200 * TIMESTAMP_SECOND)
 #define YEAR_10000 (253402300800 * TIMESTAMP_SECOND)
-
-struct civil {
-    int year, month, day;
-};
-
-static bool is_leap(int year) {
-    return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-}
-
-static int days_in_month(int year, int month) {
-    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-
-    return month == 2 && is_leap(year) ? 29 : days[month - 1];
-}
-
-/* Days since 1970-01-01 in the proleptic Gregorian calendar. Years begin in March here, so that the
- * leap day is their last. */
-static int32_t days_from_civil(struct civil date) {
-    int year = date.month <= 2 ? date.year - 1 : date.year;
-    int era = (year >= 0 ? year : year - 399) / 400;
-    int year_of_era = year - era * 400;
-    int day_of_year = (153 * (date.month + (date.month > 2 ? -3 : 9)) + 2) / 5 + date.day - 1;
-    int day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-
-    return era * 146097 + day_of_era - 719468;
-}
-
-static struct civil civil_from_days(int64_t days) {
-    int64_t z = days + 719468;
-    int64_t era = (z >= 0 ? z : z - 146096) / 146097;
-    int doe = (int)(z - era * 146097);
-    int yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-    int doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    int mp = (5 * doy + 2) / 153;
-    int month = mp < 10 ? mp + 3 : mp - 9;
-
-    return (struct civil){(int)(yoe + era * 400) + (month <= 2), month,
-                          doy - (153 * mp + 2) / 5 + 1};
-}
 
 /* Takes exactly COUNT digits from the front of *S. */
 static bool take_digits(struct slice *s, size_t count, int *value) {
@@ -76,9 +39,9 @@ static bool take_date(struct slice *s, int32_t *days) {
         !take_char(s, '-') || !take_digits(s, 2, &date.day))
         return false;
     if (date.month < 1 || date.month > 12 || date.day < 1 ||
-        date.day > days_in_month(date.year, date.month))
+        date.day > civil_days_in_month(date.year, date.month))
         return false;
-    *days = days_from_civil(date);
+    *days = civil_to_days(date);
     return true;
 }
 
@@ -99,16 +62,20 @@ static bool take_fraction(struct slice *s, int64_t *micros) {
     return true;
 }
 
-/* Microseconds since midnight. */
+/* Microseconds since midnight: "hh:mm", with ":ss" and a fraction or without. */
 static bool take_time(struct slice *s, int64_t *micros) {
-    int hour, minute, second;
-    int64_t fraction;
+    int hour, minute, second = 0;
+    int64_t fraction = 0;
 
-    if (!take_digits(s, 2, &hour) || !take_char(s, ':') || !take_digits(s, 2, &minute) ||
-        !take_char(s, ':') || !take_digits(s, 2, &second) || !take_fraction(s, &fraction))
+    if (!take_digits(s, 2, &hour) || !take_char(s, ':') || !take_digits(s, 2, &minute)) {
         return false;
-    if (hour > 23 || minute > 59 || second > 60)
+    }
+    if (take_char(s, ':') && (!take_digits(s, 2, &second) || !take_fraction(s, &fraction))) {
         return false;
+    }
+    if (hour > 23 || minute > 59 || second > 60) {
+        return false;
+    }
     if (second == 60) {
         second = 59;
         fraction = 999999;
@@ -117,45 +84,105 @@ static bool take_time(struct slice *s, int64_t *micros) {
     return true;
 }
 
-/* Microseconds that the local time is ahead of UTC; nothing stands for UTC. */
-static bool take_zone(struct slice *s, int64_t *offset) {
-    int hour, minute;
+/* Where a time lies: seconds that it is ahead of UTC, or not said. */
+struct offset {
+    bool is_said;
+    int64_t seconds;
+};
+
+/* "Z", "+hh:mm", "+hhmm" or "+hh", with a blank before it or without; or nothing. */
+static bool take_offset(struct slice *s, struct offset *offset) {
+    int hour, minute = 0;
     int64_t sign;
 
-    *offset = 0;
-    if (s->len == 0 || take_char(s, 'Z') || take_char(s, 'z'))
+    *offset = (struct offset){.is_said = s->len > 0};
+    if (s->len == 0) {
         return true;
-    if (take_char(s, '+'))
+    }
+    (void)take_char(s, ' ');
+    if (take_char(s, 'Z') || take_char(s, 'z')) {
+        return true;
+    }
+    if (take_char(s, '+')) {
         sign = 1;
-    else if (take_char(s, '-'))
+    } else if (take_char(s, '-')) {
         sign = -1;
-    else
+    } else {
         return false;
-    if (!take_digits(s, 2, &hour) || !take_char(s, ':') || !take_digits(s, 2, &minute) ||
-        hour > 23 || minute > 59)
+    }
+    if (!take_digits(s, 2, &hour)) {
         return false;
-    *offset = sign * (hour * 3600 + minute * 60) * TIMESTAMP_SECOND;
-    return true;
+    }
+    if (s->len > 0) {
+        (void)take_char(s, ':');
+        if (!take_digits(s, 2, &minute)) {
+            return false;
+        }
+    }
+    offset->seconds = sign * (hour * 3600 + minute * 60);
+    return hour <= 23 && minute <= 59;
 }
 
 static bool in_range(int64_t at) {
     return at >= TIMESTAMP_MIN && at < TIMESTAMP_MAX;
 }
 
-bool timestamp_parse(struct slice text, int64_t *at) {
-    int32_t days;
-    int64_t micros, offset, result;
+/* LOCAL, microseconds on a clock of ZONE, which may be NULL. */
+static int64_t from_local(int64_t local, const struct zone *zone) {
+    int64_t rest = local % TIMESTAMP_SECOND;
+    if (rest < 0) {
+        rest += TIMESTAMP_SECOND;
+    }
+    return zone_to_utc(zone, (local - rest) / TIMESTAMP_SECOND) * TIMESTAMP_SECOND + rest;
+}
 
-    if (!take_date(&text, &days))
+static bool take_separator(struct slice *s) {
+    return take_char(s, 'T') || take_char(s, 't') || take_char(s, ' ');
+}
+
+/* DATE_ALONE: a date without a time of day is midnight. */
+static bool parse_in(struct slice text, const struct zone *zone, bool date_alone, int64_t *at) {
+    int32_t days;
+    int64_t micros = 0;
+    struct offset offset = {.is_said = false};
+
+    if (!take_date(&text, &days)) {
         return false;
-    if (!take_char(&text, 'T') && !take_char(&text, 't') && !take_char(&text, ' '))
+    }
+    if (text.len > 0 || !date_alone) {
+        if (!take_separator(&text) || !take_time(&text, &micros) || !take_offset(&text, &offset) ||
+            text.len > 0) {
+            return false;
+        }
+    }
+    int64_t local = days * DAY + micros;
+    int64_t result =
+        offset.is_said ? local - offset.seconds * TIMESTAMP_SECOND : from_local(local, zone);
+    if (!in_range(result)) {
         return false;
-    if (!take_time(&text, &micros) || !take_zone(&text, &offset) || text.len)
-        return false;
-    result = days * DAY + micros - offset;
-    if (!in_range(result))
-        return false;
+    }
     *at = result;
+    return true;
+}
+
+bool timestamp_parse(struct slice text, int64_t *at) {
+    return parse_in(text, NULL, false, at);
+}
+
+bool timestamp_parse_in(struct slice text, const struct zone *zone, int64_t *at) {
+    int64_t number;
+    return slice_to_int64(text, &number) ? timestamp_from_number(number, at)
+                                         : parse_in(text, zone, true, at);
+}
+
+bool timestamp_from_number(int64_t number, int64_t *at) {
+    if (timestamp_from_unix(number, at)) {
+        return true;
+    }
+    if (number < TIMESTAMP_MIN / 1000 || number >= TIMESTAMP_MAX / 1000) {
+        return false;
+    }
+    *at = number * 1000;
     return true;
 }
 
@@ -175,6 +202,11 @@ bool date_parse(struct slice text, int32_t *days) {
         return false;
     *days = result;
     return true;
+}
+
+int32_t date_of(int64_t at, const struct zone *zone) {
+    int64_t utc = at / TIMESTAMP_SECOND; /* not before 1970 */
+    return (int32_t)((utc + zone_offset_at(zone, utc)) * TIMESTAMP_SECOND / DAY);
 }
 
 /* Writes COUNT digits of VALUE and then AFTER; returns where to go on. By hand: a page of orders

@@ -4,6 +4,7 @@
 
 #include "app/explain.h"
 #include "app/program.h"
+#include "app/settings.h"
 #include "base/limits.h"
 #include "cli/command.h"
 
@@ -179,9 +180,9 @@ static bool print_page(struct slice text, struct err *err) {
 }
 
 static bool show(const struct invocation *invocation, const struct store_explanation *explanation,
-                 struct err *err) {
+                 const struct settings *settings, struct err *err) {
     struct strbuf out = STRBUF_INIT(LIMIT_ANSWER);
-    if (!explain_write(explanation, &out)) {
+    if (!explain_write(explanation, settings, &out)) {
         strbuf_free(&out);
         return err_set(err, ERR_MEMORY, "out of memory");
     }
@@ -198,14 +199,17 @@ static int run_explain(const struct invocation *invocation) {
     struct store_explanation explanation = {
         .full = true, .events = true, .max_bytes = EXPLAIN_BODY_BYTES};
     struct store *store = store_new(invocation->dsn, "waybill explain", STORE_PATIENT);
+    struct settings *settings = NULL;
     bool ok = store != NULL || err_set(&err, ERR_MEMORY, "out of memory");
+    ok = ok && settings_load_found(settings_path(), PART_ADMIN, &settings, &err);
     ok = ok && order_named(store, invocation->operands[0], &explanation.order, &err) &&
          store_explain(store, &explanation, &err) == STORE_OK;
     if (ok && explanation.version == 0) {
         ok = err_set(&err, ERR_INPUT, "there is no order %s", invocation->operands[0]);
     }
-    ok = ok && show(invocation, &explanation, &err);
+    ok = ok && show(invocation, &explanation, settings, &err);
     store_explanation_free(&explanation);
+    settings_free(settings);
     store_free(store);
     return ok ? EXIT_DONE : command_failed(&err);
 }

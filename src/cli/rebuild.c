@@ -15,11 +15,17 @@ static bool rebuild(const struct invocation *invocation, struct replay_counts *c
                     struct err *err) {
     struct action action;
     struct err ignored = ERR_INIT;
-    if (!action_begin(&action, invocation, invocation->dsn, err)) {
+    struct settings *settings;
+    if (!settings_load_found(settings_path(), PART_ADMIN, &settings, err)) {
         return false;
     }
-    bool ok = replay_rebuild(invocation->dsn, show_progress, counts, err);
+    if (!action_begin(&action, invocation, invocation->dsn, err)) {
+        settings_free(settings);
+        return false;
+    }
+    bool ok = replay_rebuild(invocation->dsn, settings, show_progress, counts, err);
     progress_end();
+    settings_free(settings);
     const struct action_count numbers[] = {{"orders", counts->done},
                                            {"changed", counts->changed},
                                            {"unchanged", counts->unchanged},
@@ -47,7 +53,8 @@ const struct command rebuild_command = {
     .summary = "derive all orders again from the stored webhooks, while webhooks and readers go on",
     .details =
         "After an upgrade whose changelog says so. Orders with a purged webhook, or with one "
-        "that this release cannot read, are left as they are and counted.",
+        "that this release cannot read, are left as they are and counted. The time zones and "
+        "carriers of the sources are those of the configuration.",
     .takes_dsn = true,
     .examples = {"waybill rebuild"},
     .run = run_rebuild,

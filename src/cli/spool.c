@@ -38,10 +38,12 @@ static bool wait_for_other(int64_t events, int64_t *before, int64_t *since, stru
 
 /* Until a look finds nothing: a pass can end above an event that came meanwhile, for in an emptied
  * file ids begin anew. */
-static bool drain_all(struct spool *spool, struct store *store, int64_t *drained, struct err *err) {
+static bool drain_all(struct spool *spool, struct store *store, const struct settings *settings,
+                      int64_t *drained, struct err *err) {
     int64_t before = -1, since = monotonic_ms();
     struct spool_state state;
-    struct drain drain = {.spool = spool, .store = store, .go_on = go_on, .after = INT64_MIN};
+    struct drain drain = {
+        .spool = spool, .store = store, .settings = settings, .go_on = go_on, .after = INT64_MIN};
     for (;;) {
         err_clear(err);
         if (!spool_look(spool, &state, err)) {
@@ -108,8 +110,8 @@ static bool show_json(const struct spool_state *state, int64_t max_bytes, int64_
 }
 
 /* Drains with a row of the audit. */
-static bool drain_recorded(const struct invocation *invocation, struct spool *spool,
-                           int64_t *drained, struct err *err) {
+static bool drain_recorded(const struct invocation *invocation, const struct settings *settings,
+                           struct spool *spool, int64_t *drained, struct err *err) {
     struct store *store = store_new(invocation->dsn, "waybill spool", STORE_PROMPT);
     struct action action;
     struct err ignored = ERR_INIT;
@@ -117,7 +119,7 @@ static bool drain_recorded(const struct invocation *invocation, struct spool *sp
         return err_set(err, ERR_MEMORY, "out of memory");
     }
     bool begun = action_begin(&action, invocation, invocation->dsn, err);
-    bool ok = begun && drain_all(spool, store, drained, err);
+    bool ok = begun && drain_all(spool, store, settings, drained, err);
     const struct action_count count = {"drained", *drained};
     if (begun && !action_end(&action, ok, &count, 1, ok ? err : &ignored)) {
         ok = false;
@@ -132,7 +134,7 @@ static bool run(const struct invocation *invocation, const struct settings *sett
     int64_t drained = 0, max_bytes = (int64_t)settings->spool_max;
     struct err ignored = ERR_INIT;
     bool drain = option_given(invocation, "drain");
-    bool ok = !drain || drain_recorded(invocation, spool, &drained, err);
+    bool ok = !drain || drain_recorded(invocation, settings, spool, &drained, err);
     if (!spool_look(spool, &state, ok ? err : &ignored)) {
         return false;
     }

@@ -6,6 +6,7 @@
 #include "base/timestamp.h"
 
 #include <assert.h>
+#include <string.h>
 
 /* Seconds by which Standard Webhooks' timestamp may be off, either way. */
 #define TIMESTAMP_TOLERANCE 300
@@ -70,6 +71,11 @@ static struct slice request_header(const struct auth_request *request, struct sl
     return slice_trim(request->header(request->context, name));
 }
 
+static struct slice signatures_of(const struct auth_request *request, struct slice name) {
+    return request->signatures != NULL ? slice_trim(request->signatures(request->context, name))
+                                       : request_header(request, name);
+}
+
 static struct slice authorization_of(const struct auth_request *request) {
     return request_header(request, SLICE_OF("Authorization"));
 }
@@ -100,27 +106,51 @@ static bool decode_digest(struct slice text, enum signature_encoding encoding,
     return crypto_base64_decode(text, digest, &len) && len == SHA256_LEN;
 }
 
-/* The prefix is optional. A value without it may begin with the same letters by chance, so it is
- * only taken off where the rest is a digest. */
-static void read_hmac_header(const struct auth_signature *signature, struct slice value,
-                             struct shown_signatures *shown) {
-    uint8_t *digest = shown->digests[0];
-    bool prefixed = signature->prefix.len > 0 && slice_starts_with_nocase(value, signature->prefix);
-    struct slice rest = slice_trim(slice_from(value, prefixed ? signature->prefix.len : 0));
-    bool readable = decode_digest(rest, signature->encoding, digest) ||
-                    (prefixed && decode_digest(value, signature->encoding, digest));
-    shown->count = readable ? 1 : 0;
+/* The next of LIST, which commas and blanks separate. */
+static struct slice next_item(struct slice *list, const char *separators) {
+    size_t len = 0;
+    while (len < list->len && strchr(separators, list->data[len]) == NULL) {
+        len++;
+    }
+    struct slice item = slice_first(*list, len);
+    *list = slice_from(*list, len < list->len ? len + 1 : len);
+    return item;
 }
 
-/* "v1,<base64>" of a list separated by spaces; other versions (v1a is asymmetric) are passed over.
- */
+/* The prefix is optional. A value without it may begin with the same letters by chance, so it is
+ * only taken off where the rest is a digest. */
+static bool read_hmac_value(const struct auth_signature *signature, struct slice value,
+                            uint8_t digest[SHA256_LEN]) {
+    bool prefixed = signature->prefix.len > 0 && slice_starts_with_nocase(value, signature->prefix);
+    struct slice rest = slice_trim(slice_from(value, prefixed ? signature->prefix.len : 0));
+    return decode_digest(rest, signature->encoding, digest) ||
+           (prefixed && decode_digest(value, signature->encoding, digest));
+}
+
+/* The whole value first: a prefix may hold what separates. */
+static void read_hmac_header(const struct auth_signature *signature, struct slice value,
+                             struct shown_signatures *shown) {
+    shown->count = read_hmac_value(signature, value, shown->digests[0]) ? 1 : 0;
+    while (value.len > 0 && shown->count < SHOWN_MAX) {
+        struct slice item = next_item(&value, ", ");
+        if (read_hmac_value(signature, item, shown->digests[shown->count])) {
+            shown->count++;
+        }
+    }
+}
+
+/* "v1,<base64>" of a list separated by spaces, and by commas where it came as several headers;
+ * other versions (v1a is asymmetric) are passed over. */
 static void read_standard_header(struct slice list, struct shown_signatures *shown) {
-    struct slice item, version, text;
+    struct slice version, text;
     shown->count = 0;
     while (list.len > 0 && shown->count < SHOWN_MAX) {
-        (void)slice_split(list, ' ', &item, &list);
-        if (slice_split(item, ',', &version, &text) && slice_eq(version, SLICE_OF("v1")) &&
-            decode_digest(text, ENCODING_BASE64, shown->digests[shown->count])) {
+        struct slice item = next_item(&list, " ");
+        if (!slice_split(item, ',', &version, &text) || !slice_eq(version, SLICE_OF("v1"))) {
+            continue;
+        }
+        struct slice signature = next_item(&text, ",");
+        if (decode_digest(signature, ENCODING_BASE64, shown->digests[shown->count])) {
             shown->count++;
         }
     }
@@ -143,7 +173,7 @@ static void compare_signatures(struct slice key, const struct slice *parts, size
 static enum auth_result check_hmac(const struct auth_policy *policy,
                                    const struct auth_request *request) {
     struct shown_signatures shown = {.count = 0};
-    struct slice value = request_header(request, policy->signature.header);
+    struct slice value = signatures_of(request, policy->signature.header);
     struct comparison comparison = {.match = false};
     if (value.len <= AUTH_HEADER_MAX) {
         read_hmac_header(&policy->signature, value, &shown);
@@ -185,7 +215,7 @@ static enum auth_result check_standard_webhooks(const struct auth_policy *policy
     struct shown_signatures shown = {.count = 0};
     struct slice id = request_header(request, SLICE_OF("webhook-id"));
     struct slice timestamp = request_header(request, SLICE_OF("webhook-timestamp"));
-    struct slice list = request_header(request, SLICE_OF("webhook-signature"));
+    struct slice list = signatures_of(request, SLICE_OF("webhook-signature"));
     const struct slice parts[] = {id, SLICE("."), timestamp, SLICE("."), request->body};
     struct comparison comparison = {.match = false};
     if (list.len <= AUTH_HEADER_MAX) {

@@ -64,6 +64,9 @@ struct auth_policy {
 struct auth_request {
     /* The value of a request header, empty when absent. */
     struct slice (*header)(const void *context, struct slice name);
+    /* Of the header that carries signatures: all values, separated by commas or blanks. NULL: as
+     * any other header. */
+    struct slice (*signatures)(const void *context, struct slice name);
     const void *context;
     struct slice body;
     struct slice url_token; /* the second path segment; empty: none */
@@ -89,12 +92,12 @@ enum auth_result {
 };
 
 /*
- * Looks at every demanded kind, also after the first that fails; the first failure of address,
- * transport, signature, credential headers, URL token is returned, and AUTH_UNABLE before all. A
- * refusal costs refusal_hmacs
- * HMACs over the body whatever the policy, so its time does not tell a source that signs from one
- * that does not, nor either from the stand-in for an unknown one. A policy without credential
- * passes nobody.
+ * A signature header may hold several signatures, separated by commas or blanks: any one of them is
+ * enough. Looks at every demanded kind, also after the first that fails; the first failure of
+ * address, transport, signature, credential headers, URL token is returned, and AUTH_UNABLE before
+ * all. A refusal costs refusal_hmacs HMACs over the body whatever the policy, so its time does not
+ * tell a source that signs from one that does not, nor either from the stand-in for an unknown one.
+ * A policy without credential passes nobody.
  */
 MUST_CHECK enum auth_result auth_check(const struct auth_policy *policy,
                                        const struct auth_request *request);

@@ -54,6 +54,15 @@ struct box_change {
     /* pickup_point is a JSON object of the contract, items a JSON array of {"id","quantity"}; the
      * template of tracking_url is the configuration's. */
     BOX_FACTS(FACT_MEMBER)
+    /* The carrier is the one that the configuration names for boxes whose sender names none: any
+     * that a sender names stands before it. */
+    bool carrier_is_default;
+};
+
+/* What the configuration says of how a source's documents are read. */
+struct reading_context {
+    const struct zone *zone; /* of times that carry none; NULL: UTC */
+    struct slice carrier;    /* of boxes whose sender names none; empty: none */
 };
 
 /* One row of a box's history. */
@@ -112,9 +121,11 @@ struct changes {
     struct slice event_type;
     bool event_known;      /* the type is one that this release knows */
     struct slice event_id; /* empty: the sender gives none */
+    /* Set by reader_end() (domain/fields.h) alone. Known of every READING_APPLIED. */
     bool live_known, live;
-    /* For READING_QUARANTINED: the JSON path and what is wrong with it, never a value of the
-     * sender's. */
+    /* For READING_QUARANTINED: the JSON path and what is wrong with it. Otherwise "ignored: " and
+     * the paths of the optional fields that were of no use; empty when there are none. Never a
+     * value of the sender's. */
     struct slice detail;
 
     /* For READING_APPLIED. */

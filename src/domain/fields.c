@@ -6,30 +6,67 @@
 #include <string.h>
 
 static const char MISSING[] = "missing";
-static const char NOT_A_STRING[] = "not a string";
-static const char NOT_A_STRING_OR_INTEGER[] = "neither a string nor an integer";
+static const char NOT_A_TEXT[] = "neither a string nor an integer";
+static const char NOT_A_FLAG[] = "neither true nor false";
 static const char NOT_AN_INTEGER[] = "not an integer";
 static const char NOT_A_TIME[] = "not a time from 2000 to 2100";
-static const char NOT_A_DATE[] = "not a date from 2000 to 2100";
 
 #define STRINGIFY(x) #x
 #define DIGITS(x) STRINGIFY(x)
 
 /* ---- the reader ---- */
 
-bool reader_begin(struct reader *r, const struct json *doc, struct arena *arena,
-                  struct changes *changes) {
+/* So many ignored fields a detail names. */
+#define IGNORED_MAX 10
+
+bool reader_begin(struct reader *r, const struct json *doc, const struct reading_context *context,
+                  struct arena *arena, struct changes *changes) {
     *r = (struct reader){.arena = arena,
+                         .context = context,
                          .changes = changes,
                          .doc = {.index = PLACE_WHOLE, .value = doc},
-                         .reading = READING_APPLIED};
-    if (json_is_object(doc))
+                         .reading = READING_APPLIED,
+                         .ignored = STRBUF_INIT(LIMIT_TEXT)};
+    if (json_is_object(doc)) {
         return true;
+    }
     reader_fail(r, &r->doc, NULL, "not an object");
     return false;
 }
 
-bool reader_end(const struct reader *r, enum reading *reading) {
+static void name_ignored(struct reader *r) {
+    if (r->ignored_count > IGNORED_MAX) {
+        strbuf_addf(&r->ignored, " and %zu more", r->ignored_count - IGNORED_MAX);
+    }
+    if (strbuf_failed(&r->ignored) ||
+        !arena_dup(r->arena, strbuf_slice(&r->ignored), &r->changes->detail)) {
+        r->no_memory = true;
+    }
+}
+
+static void fill_carriers(struct reader *r) {
+    struct changes *c = r->changes;
+    for (size_t i = 0; i < c->box_count; i++) {
+        if (c->boxes[i].carrier.len == 0) {
+            c->boxes[i].carrier = r->context->carrier;
+            c->boxes[i].carrier_is_default = true;
+        }
+    }
+}
+
+bool reader_end(struct reader *r, enum reading *reading) {
+    if (r->reading == READING_APPLIED && r->traffic == TRAFFIC_UNDECIDED) {
+        reader_fail(r, &r->doc, NULL, "neither live nor sandbox");
+    }
+    r->changes->live_known = r->traffic != TRAFFIC_UNDECIDED;
+    r->changes->live = r->traffic == TRAFFIC_LIVE;
+    if (r->reading != READING_QUARANTINED && r->ignored_count > 0) {
+        name_ignored(r);
+    }
+    if (r->reading == READING_APPLIED) {
+        fill_carriers(r);
+    }
+    strbuf_free(&r->ignored);
     *reading = r->reading;
     return !r->no_memory;
 }
@@ -50,19 +87,54 @@ static void add_place(struct strbuf *out, const struct place *at) {
         strbuf_addf(out, "[%zu]", at->index);
 }
 
+static void add_path(struct strbuf *out, const struct place *at, const char *path) {
+    add_place(out, at);
+    add_step(out, path);
+    if (out->len == 0) {
+        strbuf_add_char(out, '$');
+    }
+}
+
 void reader_fail(struct reader *r, const struct place *at, const char *path, const char *why) {
-    if (r->reading == READING_QUARANTINED)
+    if (r->reading == READING_QUARANTINED) {
         return;
+    }
     r->reading = READING_QUARANTINED;
     struct strbuf detail = STRBUF_INIT(LIMIT_TEXT);
-    add_place(&detail, at);
-    add_step(&detail, path);
-    if (!detail.len)
-        strbuf_add_char(&detail, '$');
+    add_path(&detail, at, path);
     strbuf_addf(&detail, ": %s", why);
-    if (strbuf_failed(&detail) || !arena_dup(r->arena, strbuf_slice(&detail), &r->changes->detail))
+    if (strbuf_failed(&detail) ||
+        !arena_dup(r->arena, strbuf_slice(&detail), &r->changes->detail)) {
         r->no_memory = true;
+    }
     strbuf_free(&detail);
+}
+
+/* Is PATH one of LIST, which ", " separates? */
+static bool is_listed(struct slice list, struct slice path) {
+    struct slice item;
+    (void)slice_split(list, ' ', &item, &list); /* "ignored:" */
+    while (list.len > 0) {
+        (void)slice_split(list, ',', &item, &list);
+        if (slice_eq(slice_trim(item), path)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Notes the field at PATH, which counts as missing; each once. */
+static void ignore_field(struct reader *r, const struct place *at, const char *path) {
+    struct strbuf text = STRBUF_INIT(LIMIT_TEXT);
+    add_path(&text, at, path);
+    struct slice name = strbuf_slice(&text);
+    if (strbuf_failed(&text)) {
+        r->no_memory = true;
+    } else if (!is_listed(strbuf_slice(&r->ignored), name) && r->ignored_count++ < IGNORED_MAX) {
+        strbuf_add_cstr(&r->ignored, r->ignored_count > 1 ? ", " : "ignored: ");
+        strbuf_add_slice(&r->ignored, name);
+    }
+    strbuf_free(&text);
 }
 
 void *reader_array(struct reader *r, size_t count, size_t size) {
@@ -87,76 +159,222 @@ struct place place_at(const struct place *parent, const char *path) {
                           .value = json_path(parent->value, path)};
 }
 
+/* Null, or an empty text, which counts as null. */
+static bool is_missing(const struct json *value) {
+    return json_is_null(value) || (json_is_string(value) && json_is_empty(value));
+}
+
+/* The value at PATH below AT. Notes what stands in the way: a member of a text is none. */
+static const struct json *value_at(struct reader *r, const struct place *at, const char *path) {
+    const struct json *value = json_path(at->value, path);
+    char before[128];
+    const char *dot = value == NULL ? strchr(path, '.') : NULL;
+    for (; dot != NULL; dot = strchr(dot + 1, '.')) {
+        size_t len = (size_t)(dot - path);
+        if (len >= sizeof(before)) {
+            break;
+        }
+        memcpy(before, path, len);
+        before[len] = '\0';
+        const struct json *parent = json_path(at->value, before);
+        if (!json_is_object(parent)) {
+            if (!is_missing(parent)) {
+                ignore_field(r, at, before);
+            }
+            break;
+        }
+    }
+    return value;
+}
+
+struct place object_at(struct reader *r, const struct place *parent, const char *path) {
+    struct place place = {.parent = parent, .path = path, .index = PLACE_WHOLE};
+    const struct json *value = value_at(r, parent, path);
+    if (json_is_object(value)) {
+        place.value = value;
+    } else if (!is_missing(value)) {
+        ignore_field(r, parent, path);
+    }
+    return place;
+}
+
 struct place place_element(const struct place *array, size_t index) {
     return (struct place){
         .parent = array, .index = index, .value = json_array_at(array->value, index)};
 }
 
+struct place object_element(struct reader *r, const struct place *array, size_t index) {
+    struct place place = place_element(array, index);
+    if (!json_is_object(place.value)) {
+        if (!is_missing(place.value)) {
+            ignore_field(r, &place, NULL);
+        }
+        place.value = NULL;
+    }
+    return place;
+}
+
 size_t place_count(struct reader *r, const struct place *array) {
+    if (!json_is_array(array->value)) {
+        if (!is_missing(array->value)) {
+            ignore_field(r, array, NULL);
+        } else if (array->parent != NULL && array->path != NULL) {
+            (void)value_at(r, array->parent, array->path);
+        }
+        return 0;
+    }
     size_t count = json_array_len(array->value);
-    if (count <= LIMIT_CHANGES)
+    if (count <= LIMIT_CHANGES) {
         return count;
+    }
     reader_fail(r, array, NULL, "more than " DIGITS(LIMIT_CHANGES) " elements");
     return 0;
 }
 
+bool is_present(const struct place *at, const char *path) {
+    return !json_is_empty(json_path(at->value, path));
+}
+
+/* ---- live or sandbox ---- */
+
+/* True where the sandbox or not is said; FLAG is then what. */
+static bool read_flag(struct reader *r, const struct json *value, bool *flag) {
+    int64_t number;
+    if (json_to_boolean(value, flag)) {
+        return true;
+    }
+    if (json_to_integer(value, &number)) {
+        *flag = number == 1;
+        return number == 0 || number == 1;
+    }
+    struct slice text = slice_trim(json_text(value, r->arena, &r->no_memory));
+    *flag = slice_eq(text, SLICE_OF("1")) || slice_eq_nocase(text, SLICE_OF("true"));
+    return *flag || slice_eq(text, SLICE_OF("0")) || slice_eq_nocase(text, SLICE_OF("false"));
+}
+
+static void decide(struct reader *r, bool live) {
+    r->traffic = live ? TRAFFIC_LIVE : TRAFFIC_SANDBOX;
+}
+
+static void decide_by_flag(struct reader *r, const struct place *at, const char *path,
+                           bool live_when) {
+    const struct json *value = json_path(at->value, path);
+    bool flag = false;
+    if (json_is_null(value)) {
+        decide(r, true);
+    } else if (read_flag(r, value, &flag)) {
+        decide(r, flag == live_when);
+    } else {
+        reader_fail(r, at, path, NOT_A_FLAG);
+    }
+}
+
+void live_flag(struct reader *r, const struct place *at, const char *path) {
+    decide_by_flag(r, at, path, true);
+}
+
+void sandbox_flag(struct reader *r, const struct place *at, const char *path) {
+    decide_by_flag(r, at, path, false);
+}
+
+void environment_word(struct reader *r, const struct place *at, const char *path) {
+    static const struct {
+        struct slice word;
+        bool live;
+    } words[] = {{SLICE("production"), true},
+                 {SLICE("live"), true},
+                 {SLICE("sandbox"), false},
+                 {SLICE("test"), false}};
+    const struct json *value = json_path(at->value, path);
+    struct slice text = slice_trim(json_text(value, r->arena, &r->no_memory));
+    if (json_is_null(value)) {
+        decide(r, true);
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        if (slice_eq_nocase(text, words[i].word)) {
+            decide(r, words[i].live);
+            return;
+        }
+    }
+    reader_fail(r, at, path, "neither production nor sandbox");
+}
+
 /* ---- ids, numbers and words ---- */
 
-struct id_rule {
-    bool required, or_integer;
-};
-
-static struct slice read_id(struct reader *r, const struct place *at, const char *path,
-                            struct id_rule rule) {
-    const struct json *value = json_path(at->value, path);
-    struct slice id = rule.or_integer ? json_text_or_integer(value, r->arena, &r->no_memory)
-                                      : json_text(value, r->arena, &r->no_memory);
-    if (id.len > LIMIT_ID) {
-        reader_fail(r, at, path, "longer than " DIGITS(LIMIT_ID) " bytes");
+/* The text of VALUE; one that has none is ignored. */
+static struct slice text_of(struct reader *r, const struct json *value, const struct place *at,
+                            const char *path) {
+    if (!is_missing(value) && !json_is_string(value) && !json_is_integer(value)) {
+        ignore_field(r, at, path);
         return SLICE_EMPTY;
     }
-    if (id.len || !rule.required)
+    return json_text_or_integer(value, r->arena, &r->no_memory);
+}
+
+static struct slice checked_id(struct reader *r, struct slice id, const struct place *at,
+                               const char *path) {
+    if (id.len <= LIMIT_ID) {
         return id;
-    if (json_is_null(value) || json_is_string(value))
-        reader_fail(r, at, path, MISSING);
-    else
-        reader_fail(r, at, path, rule.or_integer ? NOT_A_STRING_OR_INTEGER : NOT_A_STRING);
-    return id;
+    }
+    reader_fail(r, at, path, "longer than " DIGITS(LIMIT_ID) " bytes");
+    return SLICE_EMPTY;
 }
 
 struct slice id_required(struct reader *r, const struct place *at, const char *path) {
-    return read_id(r, at, path, (struct id_rule){.required = true});
+    const struct json *value = json_path(at->value, path);
+    struct slice id = json_text_or_integer(value, r->arena, &r->no_memory);
+    if (id.len == 0) {
+        reader_fail(r, at, path, is_missing(value) ? MISSING : NOT_A_TEXT);
+    }
+    return checked_id(r, id, at, path);
 }
 
 struct slice id_optional(struct reader *r, const struct place *at, const char *path) {
-    return read_id(r, at, path, (struct id_rule){0});
+    return checked_id(r, text_of(r, value_at(r, at, path), at, path), at, path);
 }
 
-struct slice id_or_integer_required(struct reader *r, const struct place *at, const char *path) {
-    return read_id(r, at, path, (struct id_rule){.required = true, .or_integer = true});
-}
-
-struct slice id_or_integer_optional(struct reader *r, const struct place *at, const char *path) {
-    return read_id(r, at, path, (struct id_rule){.or_integer = true});
+static bool read_integer(struct reader *r, const struct json *value, int64_t *number) {
+    return json_to_integer(value, number) ||
+           slice_to_int64(json_text(value, r->arena, &r->no_memory), number);
 }
 
 int64_t integer_required(struct reader *r, const struct place *at, const char *path) {
     const struct json *value = json_path(at->value, path);
     int64_t number = 0;
-    if (json_to_integer(value, &number))
+    if (read_integer(r, value, &number)) {
         return number;
-    struct slice digits = json_text(value, r->arena, &r->no_memory);
-    if (slice_to_int64(digits, &number))
-        return number;
-    bool missing = json_is_null(value) || (json_is_string(value) && !digits.len);
-    reader_fail(r, at, path, missing ? MISSING : NOT_AN_INTEGER);
+    }
+    reader_fail(r, at, path, is_missing(value) ? MISSING : NOT_AN_INTEGER);
     return 0;
+}
+
+bool integer_optional(struct reader *r, const struct place *at, const char *path, int64_t *number) {
+    const struct json *value = value_at(r, at, path);
+    if (is_missing(value)) {
+        return false;
+    }
+    if (read_integer(r, value, number)) {
+        return true;
+    }
+    ignore_field(r, at, path);
+    return false;
+}
+
+bool flag_optional(struct reader *r, const struct place *at, const char *path) {
+    const struct json *value = value_at(r, at, path);
+    bool flag = false;
+    if (!is_missing(value) && !json_to_boolean(value, &flag)) {
+        ignore_field(r, at, path);
+    }
+    return flag;
 }
 
 void object_required(struct reader *r, const struct place *at, const char *path) {
     const struct json *value = json_path(at->value, path);
-    if (!json_is_object(value))
+    if (!json_is_object(value)) {
         reader_fail(r, at, path, json_is_null(value) ? MISSING : "not an object");
+    }
 }
 
 const struct event_kind *event_required(struct reader *r, const char *path,
@@ -185,8 +403,7 @@ void event_read(struct reader *r, const struct event_kind *event) {
 /* ---- texts for people ---- */
 
 struct slice text_optional(struct reader *r, const struct place *at, const char *path) {
-    return slice_cut_utf8(json_text(json_path(at->value, path), r->arena, &r->no_memory),
-                          LIMIT_TEXT);
+    return slice_cut_utf8(text_of(r, value_at(r, at, path), at, path), LIMIT_TEXT);
 }
 
 static bool is_control(char c) {
@@ -220,8 +437,13 @@ struct slice line_optional(struct reader *r, const struct place *at, const char 
 }
 
 struct slice url_optional(struct reader *r, const struct place *at, const char *path) {
-    struct slice url = json_text(json_path(at->value, path), r->arena, &r->no_memory);
-    return url.len <= LIMIT_URL ? url : SLICE_EMPTY;
+    const struct json *value = value_at(r, at, path);
+    struct slice url = json_text(value, r->arena, &r->no_memory);
+    if (url.len > LIMIT_URL || (url.len == 0 && !is_missing(value))) {
+        ignore_field(r, at, path);
+        return SLICE_EMPTY;
+    }
+    return url;
 }
 
 static bool is_letter(char c) {
@@ -281,87 +503,77 @@ struct slice text_object(struct reader *r, const struct text_member *members, si
 
 enum time_found { TIME_MISSING, TIME_WRONG_TYPE, TIME_BAD, TIME_GOOD };
 
-/* Unix seconds, as a number or as digits. */
-static enum time_found from_unix(int64_t seconds, int64_t *time) {
-    return timestamp_from_unix(seconds, time) ? TIME_GOOD : TIME_BAD;
-}
-
-static enum time_found read_time(struct reader *r, const struct place *at, const char *path,
-                                 int64_t *time) {
-    const struct json *value = json_path(at->value, path);
-    int64_t seconds;
-    if (json_is_null(value))
+static enum time_found read_time(struct reader *r, const struct json *value, int64_t *time) {
+    int64_t number;
+    if (is_missing(value)) {
         return TIME_MISSING;
-    if (json_to_integer(value, &seconds))
-        return from_unix(seconds, time);
-    if (!json_is_string(value))
+    }
+    if (json_to_integer(value, &number)) {
+        return timestamp_from_number(number, time) ? TIME_GOOD : TIME_BAD;
+    }
+    if (!json_is_string(value)) {
         return TIME_WRONG_TYPE;
-    struct slice text = json_text(value, r->arena, &r->no_memory);
-    if (!text.len)
-        return TIME_MISSING;
-    if (slice_to_int64(text, &seconds))
-        return from_unix(seconds, time);
-    return timestamp_parse(text, time) ? TIME_GOOD : TIME_BAD;
+    }
+    struct slice text = slice_trim(json_text(value, r->arena, &r->no_memory));
+    return timestamp_parse_in(text, r->context->zone, time) ? TIME_GOOD : TIME_BAD;
 }
 
 int64_t time_optional(struct reader *r, const struct place *at, const char *path) {
     int64_t time;
-    return read_time(r, at, path, &time) == TIME_GOOD ? time : TIMESTAMP_NONE;
+    enum time_found found = read_time(r, value_at(r, at, path), &time);
+    if (found == TIME_GOOD) {
+        return time;
+    }
+    if (found != TIME_MISSING) {
+        ignore_field(r, at, path);
+    }
+    return TIMESTAMP_NONE;
 }
 
 int64_t time_required(struct reader *r, const struct place *at, const char *path,
                       const char *otherwise) {
     int64_t time;
-    enum time_found found = read_time(r, at, path, &time);
-    if ((found == TIME_MISSING || found == TIME_WRONG_TYPE) && otherwise) {
-        enum time_found second = read_time(r, at, otherwise, &time);
-        if (second == TIME_GOOD)
+    enum time_found found = read_time(r, json_path(at->value, path), &time);
+    if ((found == TIME_MISSING || found == TIME_WRONG_TYPE) && otherwise != NULL) {
+        enum time_found second = read_time(r, json_path(at->value, otherwise), &time);
+        if (second == TIME_GOOD) {
+            if (found == TIME_WRONG_TYPE) {
+                ignore_field(r, at, path);
+            }
             return time;
+        }
         if (second != TIME_MISSING) {
             path = otherwise;
             found = second;
         }
     }
-    if (found == TIME_GOOD)
+    if (found == TIME_GOOD) {
         return time;
+    }
     reader_fail(r, at, path, found == TIME_MISSING ? MISSING : NOT_A_TIME);
     return TIMESTAMP_NONE;
 }
 
-static enum time_found read_day(struct reader *r, const struct place *at, const char *path,
-                                int64_t *time) {
-    enum time_found found = read_time(r, at, path, time);
-    if (found != TIME_BAD)
-        return found;
-    int32_t days = date_optional(r, at, path);
-    struct slice text = text_optional(r, at, path);
-    if (days == DATE_NONE || text.len != strlen("YYYY-MM-DD"))
-        return TIME_BAD;
-    *time = (int64_t)days * 86400 * TIMESTAMP_SECOND;
-    return TIME_GOOD;
-}
-
-int64_t day_optional(struct reader *r, const struct place *at, const char *path) {
-    int64_t time;
-    return read_day(r, at, path, &time) == TIME_GOOD ? time : TIMESTAMP_NONE;
-}
-
-int64_t day_required(struct reader *r, const struct place *at, const char *path) {
-    int64_t time;
-    enum time_found found = read_day(r, at, path, &time);
-    if (found == TIME_GOOD)
-        return time;
-    reader_fail(r, at, path, found == TIME_MISSING ? MISSING : NOT_A_DATE);
-    return TIMESTAMP_NONE;
+static bool is_in_range(int32_t days) {
+    const int64_t day = 86400 * TIMESTAMP_SECOND;
+    return days >= TIMESTAMP_MIN / day && days < TIMESTAMP_MAX / day;
 }
 
 int32_t date_optional(struct reader *r, const struct place *at, const char *path) {
-    const int64_t day = 86400 * TIMESTAMP_SECOND;
-    struct slice text = json_text(json_path(at->value, path), r->arena, &r->no_memory);
+    const struct json *value = value_at(r, at, path);
+    struct slice text = slice_trim(json_text(value, r->arena, &r->no_memory));
     int32_t days;
-    if (!date_parse(text, &days) || days < TIMESTAMP_MIN / day || days >= TIMESTAMP_MAX / day)
-        return DATE_NONE;
-    return days;
+    int64_t number, time;
+    if (date_parse(text, &days) && is_in_range(days)) {
+        return days;
+    }
+    if (read_integer(r, value, &number) && timestamp_from_number(number, &time)) {
+        return date_of(time, r->context->zone);
+    }
+    if (!is_missing(value)) {
+        ignore_field(r, at, path);
+    }
+    return DATE_NONE;
 }
 
 struct slice time_text(struct reader *r, int64_t at) {
@@ -416,9 +628,9 @@ struct slice items_optional(struct reader *r, const struct place *at, const char
     if (!items)
         return SLICE_EMPTY;
     for (size_t i = 0; i < count; i++) {
-        const struct place element = place_element(&list, i);
-        struct item item = {.id = id_or_integer_optional(r, &element, id_path)};
-        item.has_quantity = json_to_integer(json_get(element.value, "quantity"), &item.quantity);
+        const struct place element = object_element(r, &list, i);
+        struct item item = {.id = id_optional(r, &element, id_path)};
+        item.has_quantity = integer_optional(r, &element, "quantity", &item.quantity);
         if (item.id.len)
             items[known++] = item;
     }

@@ -5,8 +5,10 @@
  * out, and goes on: after it every call still gives a harmless value, and the end is tested once.
  * The failure's detail names the way to the field and what is wrong, never a value of the sender's.
  *
- * A field that is absent, null or an empty string is missing. An optional field of a wrong type is
- * missing too; a required one quarantines.
+ * A field that is absent, null or an empty string is missing. Where text is expected, an integer is
+ * its digits; where an integer is expected, a string of digits is the integer. An optional field of
+ * any other type, or one that is no time or link where one is expected, is missing too, and the
+ * detail names it as ignored; a required one quarantines.
  */
 #ifndef DOMAIN_FIELDS_H
 #define DOMAIN_FIELDS_H
@@ -23,12 +25,19 @@ struct place {
 };
 #define PLACE_WHOLE SIZE_MAX
 
+/* Which of the two worlds an event belongs to. */
+enum traffic { TRAFFIC_UNDECIDED, TRAFFIC_LIVE, TRAFFIC_SANDBOX };
+
 struct reader {
     struct arena *arena;
+    const struct reading_context *context;
     struct changes *changes;
     struct place doc;
-    enum reading reading; /* READING_APPLIED until somebody knows better */
+    enum reading reading; /* READING_APPLIED until something else is known */
+    enum traffic traffic; /* nothing is applied without one */
     bool no_memory;
+    struct strbuf ignored; /* the paths of fields that were of no use */
+    size_t ignored_count;
 };
 
 /* One event of a sender and the function that reads it; NULL: understood, nothing for the rows. */
@@ -37,11 +46,14 @@ struct event_kind {
     void (*read)(struct reader *r);
 };
 
-/* False, and the document quarantined, when it is no object. */
-MUST_CHECK bool reader_begin(struct reader *r, const struct json *doc, struct arena *arena,
+/* False, and the document quarantined, when it is no object. reader_end() follows in any case. */
+MUST_CHECK bool reader_begin(struct reader *r, const struct json *doc,
+                             const struct reading_context *context, struct arena *arena,
                              struct changes *changes);
-/* What a provider's read function returns: false only without memory. */
-MUST_CHECK bool reader_end(const struct reader *r, enum reading *reading);
+/* What a provider's read function returns: false only without memory. Says in the changes what was
+ * ignored and whether they are live; of a box whose sender names no carrier it sets that of the
+ * context. */
+MUST_CHECK bool reader_end(struct reader *r, enum reading *reading);
 /* Quarantines with the detail "path: why". The first failure stands. */
 void reader_fail(struct reader *r, const struct place *at, const char *path, const char *why);
 /* COUNT (at least 1) zeroed elements; NULL without memory, which is remembered. */
@@ -49,23 +61,43 @@ MUST_CHECK void *reader_array(struct reader *r, size_t count, size_t size);
 /* The content of BUF, moved to the arena; frees BUF. */
 struct slice reader_take_text(struct reader *r, struct strbuf *buf);
 
+/* The value at PATH, whatever it is. */
 struct place place_at(const struct place *parent, const char *path);
+/* The object at PATH; anything else is missing. */
+struct place object_at(struct reader *r, const struct place *parent, const char *path);
 /* Element INDEX of the array ARRAY, which came from place_at(). */
 struct place place_element(const struct place *array, size_t index);
+/* The same where the elements are objects. */
+struct place object_element(struct reader *r, const struct place *array, size_t index);
 /* The elements of the array ARRAY; 0 when it is none; more than LIMIT_CHANGES quarantine. */
 size_t place_count(struct reader *r, const struct place *array);
+/* Neither absent nor null nor empty (a blank text, an array or an object without members): for a
+ * field whose mere presence says something. */
+bool is_present(const struct place *at, const char *path);
+
+/*
+ * ---- live or sandbox ----
+ * Each decides traffic, once in a document. Absent and null are live; anything but a flag (true,
+ * false, 1, 0, or one of them as text in any case) or a name of an environment quarantines.
+ */
+/* True is live. */
+void live_flag(struct reader *r, const struct place *at, const char *path);
+/* True is sandbox. */
+void sandbox_flag(struct reader *r, const struct place *at, const char *path);
+/* production or live, sandbox or test. */
+void environment_word(struct reader *r, const struct place *at, const char *path);
 
 /*
  * ---- ids, numbers and words ----
- * Kept verbatim, 1 to LIMIT_ID bytes; a longer one quarantines, required or not. The _or_integer
- * forms take an integer as its digits.
+ * Kept verbatim, 1 to LIMIT_ID bytes; a longer one quarantines, required or not.
  */
 struct slice id_required(struct reader *r, const struct place *at, const char *path);
 struct slice id_optional(struct reader *r, const struct place *at, const char *path);
-struct slice id_or_integer_required(struct reader *r, const struct place *at, const char *path);
-struct slice id_or_integer_optional(struct reader *r, const struct place *at, const char *path);
-/* An integer, or a string of its digits. */
 int64_t integer_required(struct reader *r, const struct place *at, const char *path);
+/* False when missing. */
+bool integer_optional(struct reader *r, const struct place *at, const char *path, int64_t *number);
+/* False when missing. */
+bool flag_optional(struct reader *r, const struct place *at, const char *path);
 /* Quarantines unless there is an object. */
 void object_required(struct reader *r, const struct place *at, const char *path);
 
@@ -82,7 +114,7 @@ void event_read(struct reader *r, const struct event_kind *event);
 struct slice text_optional(struct reader *r, const struct place *at, const char *path);
 /* The same on one line: control characters become a space. */
 struct slice line_optional(struct reader *r, const struct place *at, const char *path);
-/* Longer than LIMIT_URL is missing: half a link is none. */
+/* A string; longer than LIMIT_URL is missing: half a link is none. */
 struct slice url_optional(struct reader *r, const struct place *at, const char *path);
 /* A country: a code of two letters in upper case, anything else as sent. */
 struct slice country_optional(struct reader *r, const struct place *at, const char *path);
@@ -102,9 +134,9 @@ struct slice text_object(struct reader *r, const struct text_member *members, si
 
 /*
  * ---- times ----
- * RFC 3339 text, or unix seconds as an integer or a string of digits; from 2000 to 2100.
+ * As timestamp_parse_in() reads them, without a zone in that of the context.
  */
-/* TIMESTAMP_NONE when missing or no time. */
+/* TIMESTAMP_NONE when missing. */
 int64_t time_optional(struct reader *r, const struct place *at, const char *path);
 /*
  * The time that orders the event: at PATH, or at the path OTHERWISE (NULL: nowhere else) when that
@@ -113,10 +145,8 @@ int64_t time_optional(struct reader *r, const struct place *at, const char *path
  */
 int64_t time_required(struct reader *r, const struct place *at, const char *path,
                       const char *otherwise);
-/* A time or a calendar date, which is its midnight in UTC. */
-int64_t day_optional(struct reader *r, const struct place *at, const char *path);
-int64_t day_required(struct reader *r, const struct place *at, const char *path);
-/* "YYYY-MM-DD", alone or in front of a time; DATE_NONE when missing or no date. */
+/* "YYYY-MM-DD", alone or in front of a time, or the date of unix seconds or milliseconds in the
+ * zone of the context; DATE_NONE when missing. */
 int32_t date_optional(struct reader *r, const struct place *at, const char *path);
 /* RFC 3339 with milliseconds; empty for TIMESTAMP_NONE. */
 struct slice time_text(struct reader *r, int64_t at);

@@ -30,11 +30,11 @@ struct provider {
     const char *const *events;
     /*
      * Reads DOC into *changes (which the caller has prepared with changes_init()); all memory from
-     * ARENA, nothing points into DOC. A pure function of DOC. *reading says what became of
-     * it; false only without memory.
+     * ARENA, nothing points into DOC. A pure function of DOC and CONTEXT. *reading says what became
+     * of it; false only without memory.
      */
-    MUST_CHECK bool (*read)(const struct json *doc, struct arena *arena, struct changes *changes,
-                            enum reading *reading);
+    MUST_CHECK bool (*read)(const struct json *doc, const struct reading_context *context,
+                            struct arena *arena, struct changes *changes, enum reading *reading);
 };
 
 /* The row of NAME; NULL when there is none. */

@@ -1,5 +1,7 @@
 #include "domain/status_word.h"
 
+#include "base/limits.h"
+
 static const struct {
     struct slice name;
     int rank;
@@ -46,23 +48,84 @@ enum phase status_phase(enum status status) {
     return STATUSES[status].phase;
 }
 
-void status_word_fold(struct slice word, struct strbuf *out) {
-    struct slice trimmed = slice_trim(word);
-    for (size_t i = 0; i < trimmed.len; i++) {
-        char c = trimmed.data[i];
-        if (c >= 'A' && c <= 'Z') {
-            c = (char)(c - 'A' + 'a');
-        }
-        strbuf_add_char(out, c == ' ' || c == '-' ? '_' : c);
+static const struct slice CANCEL = SLICE("cancel");
+
+/* A word without case, with one kind of separator and one spelling of "cancelled". */
+struct folded {
+    char text[LIMIT_ID];
+    size_t len;
+};
+
+static char fold_char(char c) {
+    if (c == ' ' || c == '-') {
+        return '_';
     }
+    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
+/* False for a word that is longer than any that is kept. */
+static bool fold_word(struct slice word, struct folded *folded) {
+    folded->len = 0;
+    word = slice_trim(word);
+    for (size_t i = 0; i < word.len; i++) {
+        if (folded->len == sizeof(folded->text)) {
+            return false;
+        }
+        char c = fold_char(word.data[i]);
+        /* The second l of "cancelled" behind "cancel". */
+        if (c == 'l' && folded->len >= CANCEL.len &&
+            !(i + 1 < word.len && fold_char(word.data[i + 1]) == 'l') &&
+            slice_eq((struct slice){folded->text + folded->len - CANCEL.len, CANCEL.len}, CANCEL)) {
+            continue;
+        }
+        folded->text[folded->len++] = c;
+    }
+    return true;
+}
+
+static bool is_same(const struct folded *a, struct slice word) {
+    struct folded b;
+    return fold_word(word, &b) &&
+           slice_eq((struct slice){a->text, a->len}, (struct slice){b.text, b.len});
+}
+
+void status_word_fold(struct slice word, struct strbuf *out) {
+    struct folded folded;
+    if (fold_word(word, &folded)) {
+        strbuf_add(out, folded.text, folded.len);
+    } else {
+        strbuf_fail(out);
+    }
+}
+
+bool status_word_eq(struct slice a, struct slice b) {
+    struct folded folded;
+    return fold_word(a, &folded) && is_same(&folded, b);
 }
 
 const struct status_word *status_word_find(const struct status_word *words, size_t count,
                                            struct slice word) {
-    struct slice trimmed = slice_trim(word);
+    struct folded folded;
+    if (!fold_word(word, &folded)) {
+        return NULL;
+    }
     for (size_t i = 0; i < count; i++) {
-        if (slice_eq_nocase(words[i].word, trimmed))
+        if (is_same(&folded, words[i].word)) {
             return &words[i];
+        }
     }
     return NULL;
+}
+
+enum status status_from_word(struct slice word) {
+    struct folded folded;
+    if (!fold_word(word, &folded)) {
+        return STATUS_UNKNOWN;
+    }
+    for (size_t i = 0; i < STATUS_PARTIALLY_DELIVERED; i++) {
+        if (is_same(&folded, STATUSES[i].name)) {
+            return (enum status)i;
+        }
+    }
+    return STATUS_UNKNOWN;
 }

@@ -56,11 +56,18 @@ struct status_word {
     bool delayed;        /* sets was_delayed */
 };
 
-/* WORD as words are compared: trimmed, ASCII letters in lower case, blanks and '-' as '_'; appended
- * to OUT. */
+/*
+ * Senders' words compare after trimming, without ASCII case, with blanks, '-' and '_' alike, and
+ * with "canceled" and "cancelled" as one word.
+ */
+bool status_word_eq(struct slice a, struct slice b);
+/* WORD as it is compared, appended to OUT: in the identity of a row of the history. Longer than
+ * LIMIT_ID fails OUT. */
 void status_word_fold(struct slice word, struct strbuf *out);
-
-/* The row of WORD, compared after trimming and without ASCII case; NULL when the table has none. */
+/* The status that a sender names in the vocabulary's own words; STATUS_UNKNOWN for another word,
+ * and for partially_delivered, which no sender reports. */
+enum status status_from_word(struct slice word);
+/* The row of WORD; NULL when the table has none. */
 const struct status_word *status_word_find(const struct status_word *words, size_t count,
                                            struct slice word);
 /* The same for a table that is an array. */

@@ -39,7 +39,7 @@ struct counters {
     struct series series[SERIES];
     _Atomic uint64_t beyond[METRIC_FAMILIES]; /* no place was left */
 };
-#define LAYOUT "2"
+#define LAYOUT "3"
 
 #define SECOND 1000000
 static const int64_t second_bounds[] = {

@@ -18,6 +18,7 @@ enum metric_family {
     METRIC_REFUSALS,            /* source, reason: metrics_count_refusal() */
     METRIC_DELIVERIES,          /* source, event_type, outcome */
     METRIC_CONFIGURATION_READS, /* outcome */
+    METRIC_IGNORED_FIELDS,      /* source, event_type, field */
     METRIC_FAMILIES
 };
 #define METRIC_LABELS 3

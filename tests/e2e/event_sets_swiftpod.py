@@ -57,7 +57,7 @@ def pod_removed_and_back() -> EventSet:
         o.shipment("4", "11:00", "shipped", ("P2", "in_transit"), [("P1", "in_transit"), ("P2", "in_transit")]),
         o.shipment("5", "12:00", "shipped", ("P1", "delivered"), [("P1", "delivered")]),
     ], {o.name: order("delivered", "12:00", {
-        "P1": box("delivered", "12:00", "delivered", delivered_at="12:00", shipped_at="10:00", carrier="UPS",
+        "P1": box("delivered", "12:00", "delivered", delivered_at="12:00", shipped_at="10:00", carrier="ups",
                   items=[{"id": "item-P1", "quantity": 2}], documents=[{"kind": "label", "url": "https://labels.example/P1.png"}],
                   events=history(("09:00", "pre_transit"), ("10:00", "in_transit"), ("12:00", "delivered"))),
         "P2": box("cancelled", "12:00", "in_transit", status_detail="removed", delivered_at=None,
@@ -99,7 +99,7 @@ def pod_delivered_and_removed() -> EventSet:
     ], {o.name: order("partially_delivered", "11:00", {
         "Q1": box("delivered", "10:00", "delivered"), "Q2": box("delivered", "11:00", "delivered"),
         "Q3": box("cancelled", "11:00", "pre_transit", status_detail="removed"),
-        "Q4": box("in_transit", "11:00", "in_transit", carrier="USPS", events=history(("11:00", "in_transit"))),
+        "Q4": box("in_transit", "11:00", "in_transit", carrier="usps", events=history(("11:00", "in_transit"))),
     }, boxes_delivered=2)})
 
 

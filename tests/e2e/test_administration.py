@@ -696,7 +696,7 @@ def test_refusals_that_are_not_known_are_not_invented(stack: Stack) -> None:
     with other_config(stack, lambda text: text) as config:
         digest = hashlib.sha256(os.path.realpath(config).encode()).hexdigest()[:16]
         other = pwd.getpwnam("daemon")
-        counters = Path(f"/dev/shm/waybill-metrics-2-webhook.fcgi-{digest}-{other.pw_uid}")
+        counters = Path(f"/dev/shm/waybill-metrics-3-webhook.fcgi-{digest}-{other.pw_uid}")
         for why in ("no webhook.fcgi of this release runs with this configuration", f"only user daemon may read {counters}"):
             if "daemon" in why:
                 counters.touch(mode=0)

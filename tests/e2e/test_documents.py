@@ -156,7 +156,7 @@ def swiftpod_history(stack: Stack) -> tuple[str, wb.Json]:
 
     def box(number: str, **known: object) -> wb.Json:
         return box_of(number, **{  # type: ignore[arg-type]
-            "tracking_number": number, "carrier": "USPS", "tracking_url": f"https://carrier.example.test/{number}", "status_at": at,
+            "tracking_number": number, "carrier": "usps", "tracking_url": f"https://carrier.example.test/{number}", "status_at": at,
             "documents": papers(number), **known})
 
     boxes = [

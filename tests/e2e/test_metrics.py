@@ -326,7 +326,7 @@ def a_configuration(stack: Stack) -> Iterator[tuple[Path, Path]]:
         config.write_text("")
         os.chmod(folder, 0o777)
         config.chmod(0o644)
-        yield config, Path(f"/dev/shm/waybill-metrics-2-status.fcgi-{configuration_digest(config)}-{stack.pgdata.stat().st_uid}")
+        yield config, Path(f"/dev/shm/waybill-metrics-3-status.fcgi-{configuration_digest(config)}-{stack.pgdata.stat().st_uid}")
 
 
 def test_nothing_stays_behind(stack: Stack) -> None:

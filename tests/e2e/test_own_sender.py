@@ -31,7 +31,8 @@ EXAMPLES = [json.loads(text) for text in blocks("json")]
 # ---- the schema ----
 
 # Read all the same, for a word of tomorrow is no reason to refuse an event.
-TOLERATED = {"unknown-status-is-kept", "status-in-other-letters", "document-without-a-link"}
+TOLERATED = {
+    "unknown-status-is-kept", "status-in-other-letters", "document-without-a-link", "live-as-a-digit", "wrong-types-count-as-null"}
 
 
 def is_valid(document: object) -> bool:
@@ -137,7 +138,7 @@ REFUSED: dict[str, tuple[str, Callable[[str], wb.Json], str]] = {
         "own", lambda order: told(order, source="live-only", live=False), "data.source: this source takes live traffic only"),
     "live, where only sandbox is taken": (
         "own", lambda order: told(order, source="sandbox-only"), "data.source: this source takes sandbox traffic only"),
-    "a source of a wrong type": ("own", lambda order: told(order, source=["linked"]), "data.source: not a string"),
+    "a source of a wrong type": ("own", lambda order: told(order, source=["linked"]), "data.source: neither a string nor an integer"),
     "a mode that is none": ("own", lambda order: told(order, live="no"), "data.live: neither true nor false"),
 }
 

@@ -163,7 +163,7 @@ def test_the_unit_allows_what_is_done_and_nothing_is_written_elsewhere(stack: St
     assert os.getuid() != 0 or str(folder / "waybill.conf") in trace.opened
     outside = {path for path in trace.opened_for_writing if not path.startswith(f"{folder}/spool") and path not in ("/dev/null", "/dev/tty")}
     # The counters of /metrics are memory that processes of one configuration share.
-    counters = {path for path in outside if path.startswith(f"/dev/shm/waybill-metrics-2-{PROGRAMS[name]}-")}
+    counters = {path for path in outside if path.startswith(f"/dev/shm/waybill-metrics-3-{PROGRAMS[name]}-")}
     assert len(counters) == 1 and outside == counters
     assert [word for word in stack.secrets if word.encode() in spooled] == []
 

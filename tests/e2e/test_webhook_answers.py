@@ -195,9 +195,6 @@ UNREADABLE = {
     "half a character": Unreadable(lambda: event_with(b'"\xe2\x82"')),
     "a surrogate in UTF-8": Unreadable(lambda: event_with(b'"\xed\xa0\x80"')),
     "UTF-16": Unreadable(lambda: wb.encode(wb.status_changed(wb.uid("T"), "X")).decode().encode("utf-16")),
-    "more than an int64": Unreadable(lambda: event_with(b"9223372036854775808")),
-    "less than an int64": Unreadable(lambda: event_with(b"-9223372036854775809")),
-    "a hundred digits": Unreadable(lambda: event_with(b"1" * 100)),
     "more than a double": Unreadable(lambda: event_with(b"1e400")),
     "less than a double": Unreadable(lambda: event_with(b"-1.5e999999999")),
 }
@@ -374,6 +371,6 @@ def test_a_401_stores_nothing(each_stack: Stack, stacks: Stacks) -> None:
 
 def test_the_mode_lets_its_own_in(each_stack: Stack, stacks: Stacks) -> None:
     extras = stacks.extras(each_stack.server)
-    for source, environment, live in (("live-only", "production", True), ("sandbox-only", "staging", False)):
+    for source, environment, live in (("live-only", "production", True), ("sandbox-only", "Test", False)):
         delivery = extras.sender(source).deliver(wb.status_changed(wb.uid("T"), "ORDERED", environment=environment))
         assert each_stack.delivery(delivery)["live"] is live

@@ -34,8 +34,9 @@ static void read_body(const struct provider *provider, struct slice body,
                                                .order_provider = provider->name,
                                                .body = body,
                                                .received_at = TIMESTAMP_MIN}};
+    static const struct reading_context no_options = {.zone = NULL};
     REQUIRE(done->arena);
-    done->result = ingest_read(&done->delivery, provider, done->arena);
+    done->result = ingest_read(&done->delivery, provider, &no_options, done->arena);
     REQUIRE(done->result != INGEST_NO_MEMORY);
     dump_changes(&done->delivery.changes, done->delivery.reading, &done->dump);
     REQUIRE(!strbuf_failed(&done->dump));

@@ -20,6 +20,7 @@ libssl-dev          pkg     libcrypto
 libpq-dev           pkg     libpq
 libsqlite3-dev      pkg     sqlite3
 libcurl4-openssl-dev  pkg   libcurl
+tzdata              file    /usr/share/zoneinfo/Europe/Madrid
 '
 STACK_PACKAGES='
 postgresql          file    /usr/lib/postgresql/*/bin/initdb

@@ -32,6 +32,9 @@ struct sender {
     size_t pool_count;
 };
 
+/* Of a source without timezone and carrier. */
+static const struct reading_context FOLD_NO_OPTIONS = {.zone = NULL};
+
 static inline bool read_webhook(const struct provider *provider, struct slice body,
                                 struct arena *arena, struct delivery *delivery) {
     *delivery = (struct delivery){.source = SLICE("shop"),
@@ -39,7 +42,7 @@ static inline bool read_webhook(const struct provider *provider, struct slice bo
                                   .order_provider = provider->name,
                                   .tracking_url_template = SLICE("https://t/{tracking_number}"),
                                   .body = body};
-    enum ingest_reading reading = ingest_read(delivery, provider, arena);
+    enum ingest_reading reading = ingest_read(delivery, provider, &FOLD_NO_OPTIONS, arena);
     if (reading == INGEST_NO_MEMORY) {
         fold_fail("out of memory");
     }

@@ -476,7 +476,7 @@ static void test_reference(void **state) {
         lines++;
     }
     assert_int_equal(rest.len, 0);
-    assert_int_equal(lines, 2 + 10 + 5 + 19 + 3);
+    assert_int_equal(lines, 2 + 10 + 5 + 21 + 3);
     strbuf_add_char(&out, '\0');
     assert_non_null(strstr(out.data, "webhook\tmax_body\tsize\t1MiB\t1KiB\t64MiB\t"));
     strbuf_free(&out);

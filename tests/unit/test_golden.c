@@ -19,6 +19,9 @@
 #include "changes_dump.h"
 #include "domain/provider.h"
 
+/* Of a source without timezone and carrier. */
+static const struct reading_context NO_OPTIONS = {.zone = NULL};
+
 #define ROOT "tests/golden"
 
 struct golden_case {
@@ -63,7 +66,7 @@ static void read_case(const struct golden_case *c, struct strbuf *actual) {
     struct changes changes;
     enum reading reading;
     changes_init(&changes);
-    assert_true(provider->read(json_root(doc), arena, &changes, &reading));
+    assert_true(provider->read(json_root(doc), &NO_OPTIONS, arena, &changes, &reading));
     dump_changes(&changes, reading, actual);
     assert_false(strbuf_failed(actual));
     arena_free(arena);

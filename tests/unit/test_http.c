@@ -31,7 +31,12 @@ static void test_params(void **state) {
                                   "NOVALUE",
                                   "EQ=a=b",
                                   "A=3",
+                                  "SAME=1",
+                                  "SAME=1",
                                   "HTTP_X_SIG=s",
+                                  "HTTP_X_MANY=1",
+                                  "HTTP_X_MANY=",
+                                  "HTTP_X_MANY=2, 3",
                                   "CONTENT_TYPE=t",
                                   "HTTP_CONTENT_TYPE=no",
                                   "CONTENT_LENGTH=5",
@@ -40,17 +45,17 @@ static void test_params(void **state) {
     static const struct {
         const char *name, *value;
     } rows[] = {
-        {"A", "1"},    {"AB", "2"}, {"B", ""},  {"EMPTY", ""}, {"NOVALUE", ""},
-        {"EQ", "a=b"}, {"a", ""},   {"A=", ""}, {"EQ=a", "b"},
+        {"A", ""},     {"AB", "2"},   {"B", ""}, {"EMPTY", ""}, {"NOVALUE", ""},
+        {"SAME", "1"}, {"EQ", "a=b"}, {"a", ""}, {"A=", ""},    {"EQ=a", "b"},
     };
     static const struct {
         struct slice name;
         const char *value;
     } headers[] = {
-        {SLICE("X-Sig"), "s"},          {SLICE("x-sIG"), "s"}, {SLICE("X-Si"), ""},
-        {SLICE("X-Sig-"), ""},          {SLICE("Sig"), ""},    {SLICE("Content-Type"), "t"},
-        {SLICE("CONTENT-LENGTH"), "5"}, {SLICE(""), ""},       {SLICE("X-Sig=s"), ""},
-        {SLICE("X-Sig\0"), ""},
+        {SLICE("X-Sig"), "s"},        {SLICE("x-sIG"), "s"},          {SLICE("X-Si"), ""},
+        {SLICE("X-Many"), ""},        {SLICE("X-Sig-"), ""},          {SLICE("Sig"), ""},
+        {SLICE("Content-Type"), "t"}, {SLICE("CONTENT-LENGTH"), "5"}, {SLICE(""), ""},
+        {SLICE("X-Sig=s"), ""},       {SLICE("X-Sig\0"), ""},
     };
     static const struct http_params none = {NULL};
     char long_name[300];
@@ -64,6 +69,21 @@ static void test_params(void **state) {
         assert_int_equal(http_header(&params, (struct slice){long_name, len}).len, 0);
     }
     assert_int_equal(http_param(&none, "A").len, 0);
+}
+
+static void test_all_values_of_a_header(void **state) {
+    static char *const pairs[] = {"HTTP_X_SIG=a", "HTTP_X=no",      "HTTP_X_SIG=b, c",
+                                  "HTTP_X_SIG=a", "HTTP_X_SIGN=no", NULL};
+    static const struct http_params params = {pairs};
+    struct strbuf out = STRBUF_INIT(100);
+    (void)state;
+    http_header_all(&params, SLICE_OF("X-Sig"), &out);
+    assert_true(is(strbuf_slice(&out), "a, b, c, a"));
+    strbuf_clear(&out);
+    http_header_all(&params, SLICE_OF("X-Other"), &out);
+    http_header_all(&params, SLICE_EMPTY, &out);
+    assert_int_equal(out.len, 0);
+    strbuf_free(&out);
 }
 
 static void test_path(void **state) {
@@ -343,11 +363,11 @@ static void test_phrases(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_params),           cmocka_unit_test(test_path),
-        cmocka_unit_test(test_decode),           cmocka_unit_test(test_query),
-        cmocka_unit_test(test_query_is_bounded), cmocka_unit_test(test_answer),
-        cmocka_unit_test(test_problem),          cmocka_unit_test(test_broken_answers),
-        cmocka_unit_test(test_phrases),
+        cmocka_unit_test(test_params),         cmocka_unit_test(test_all_values_of_a_header),
+        cmocka_unit_test(test_path),           cmocka_unit_test(test_decode),
+        cmocka_unit_test(test_query),          cmocka_unit_test(test_query_is_bounded),
+        cmocka_unit_test(test_answer),         cmocka_unit_test(test_problem),
+        cmocka_unit_test(test_broken_answers), cmocka_unit_test(test_phrases),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

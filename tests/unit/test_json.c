@@ -46,7 +46,8 @@ static void test_status(void **state) {
         {SLICE("{\"\\u0000\":1"), JSON_INVALID},
         {SLICE("{\"\\u0000\":1}x"), JSON_INVALID},
         {SLICE("{\"\\u0000\":\\u0000}"), JSON_INVALID},
-        {SLICE("{\"\\u0000\":99999999999999999999}"), JSON_INVALID},
+        {SLICE("{\"\\u0000\":99999999999999999999}"), JSON_UNREPRESENTABLE},
+        {SLICE("{\"\\u0000\":1e999}"), JSON_INVALID},
         /* An even number of backslashes: no escape. */
         {SLICE("{\"\\\\u0000\":1}"), JSON_OK},
         {SLICE("{\"\\\\\\\\u0000\":1}"), JSON_OK},
@@ -76,9 +77,14 @@ static void test_status(void **state) {
         {SLICE("\"\\ude00\""), JSON_INVALID},
         {SLICE("// x\n1"), JSON_INVALID},
         {SLICE("\xef\xbb\xbf{}"), JSON_INVALID},
-        /* Numbers that no int64 and no double can hold. */
-        {SLICE("9223372036854775808"), JSON_INVALID},
-        {SLICE("-9223372036854775809"), JSON_INVALID},
+        /* Integers beyond int64 are strings of their digits, numbers beyond double are nothing. */
+        {SLICE("9223372036854775808"), JSON_OK},
+        {SLICE("-9223372036854775809"), JSON_OK},
+        {SLICE("[9223372036854775808,1e309]"), JSON_INVALID},
+        {SLICE("09223372036854775808"), JSON_INVALID},
+        {SLICE("9223372036854775808x"), JSON_INVALID},
+        {SLICE("+9223372036854775808"), JSON_INVALID},
+        {SLICE("{9223372036854775808:1}"), JSON_INVALID},
         {SLICE("1e309"), JSON_INVALID},
         {SLICE("[-1e999]"), JSON_INVALID},
         /* Not UTF-8. */
@@ -117,6 +123,11 @@ static void test_position(void **state) {
         {SLICE(""), 1, 0, "the text is empty"},
         {SLICE("\n\n {\"a\":tru}"), 3, 9, "not JSON"},
         {SLICE("{\"a\":1,\n\"b\":1e999}"), 2, 9, "a number is too large"},
+        /* Where it stands in the sender's text, not in the one with quotes. */
+        {SLICE("[9223372036854775808,\n9223372036854775808, 1e999]"), 2, 26,
+         "a number is too large"},
+        {SLICE("[9223372036854775808,\"\xc3\xa4\", tru]"), 1, 29, "not JSON"},
+        {SLICE("{\"\\u0000\":9223372036854775808,\n 1 2}"), 2, 2, "not JSON"},
         {SLICE("{\"a\":"), 1, 5, "the text ends too early"},
         {SLICE("{} x"), 1, 4, "something follows the value"},
         {SLICE("[\n\"\xc3\xa4\xff\"]"), 2, 2, "not UTF-8"},

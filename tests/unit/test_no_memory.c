@@ -154,6 +154,9 @@ static void add_hex(struct strbuf *out, const void *bytes, size_t len) {
     strbuf_add_char(out, '\n');
 }
 
+/* Of a source without timezone and carrier. */
+static const struct reading_context NO_OPTIONS = {.zone = NULL};
+
 static void dump_identities(const struct delivery *delivery, struct strbuf *out) {
     const struct changes *changes = &delivery->changes;
     add_hex(out, &delivery->id, sizeof(struct uuid));
@@ -200,7 +203,7 @@ static bool read_case(const struct golden_case *c, const struct stored_state *st
                                   .order_provider = c->provider->name,
                                   .headers = SLICE("{}"),
                                   .body = strbuf_slice(&c->body)};
-    return ingest_read(delivery, c->provider, arena) != INGEST_NO_MEMORY &&
+    return ingest_read(delivery, c->provider, &NO_OPTIONS, arena) != INGEST_NO_MEMORY &&
            fold_case(delivery, stored, arena, params);
 }
 
@@ -277,7 +280,8 @@ static void test_folding_into_what_is_stored(void **state) {
                                     .order_provider = c->provider->name,
                                     .body = strbuf_slice(&c->body)};
         assert_non_null(arena);
-        assert_int_not_equal(ingest_read(&delivery, c->provider, arena), INGEST_NO_MEMORY);
+        assert_int_not_equal(ingest_read(&delivery, c->provider, &NO_OPTIONS, arena),
+                             INGEST_NO_MEMORY);
         if (delivery.reading == READING_APPLIED) {
             struct delivery *const batch[] = {&delivery};
             fold_commit(&db, batch, 1);

@@ -238,6 +238,23 @@ static const struct flaw file_flaws[] = {
     {"webhook { trusted_proxies = {\"127.0.0.1\", \"::1\"} }", NULL},
     {"webhook { trusted_proxies = {\"127.0.0.1/99\"} }",
      "webhook: trusted_proxies: \"127.0.0.1/99\" is no address"},
+    /* How documents are read. */
+    {"source a { " SHIPUP "timezone = \"Europe/Madrid\" carrier = \"SEUR\" }", NULL},
+    {"source a { " SHIPUP "timezone = \"America/Argentina/Buenos_Aires\" }", NULL},
+    {"source a { " SHIPUP "timezone = \"Etc/GMT+3\" }", NULL},
+    {"source a { " SHIPUP "timezone = \"Europe/Atlantis\" }",
+     "source a: timezone: there is no time zone \"Europe/Atlantis\""},
+    {"source a { " SHIPUP "timezone = \"Europe\" }",
+     "source a: timezone: there is no time zone \"Europe\""},
+    {"source a { " SHIPUP "timezone = \"\" }", "source a: timezone: \"\" is no name"},
+    {"source a { " SHIPUP "timezone = \"../../../etc/passwd\" }",
+     "source a: timezone: \"../../../etc/passwd\" is no name"},
+    {"source a { " SHIPUP "timezone = \"/etc/passwd\" }", "source a: timezone: \"/etc/passwd\" is"},
+    {"source a { " SHIPUP "timezone = \"tzdata.zi\" }",
+     "source a: timezone: \"tzdata.zi\" is no name"},
+    {"source a { " SHIPUP "timezone = \"CEST-2\" }", "source a: timezone: there is no time zone"},
+    {"source a { " SHIPUP "carrier = \"\" }", "source a: carrier: must be at most 255"},
+    {"source a { " SHIPUP "carrier = \"two words\" }", "source a: carrier: must be at most 255"},
     /* Links. */
     {"source a { " SHIPUP "tracking_url = \"https://shop.example/{tracking_number}\" }", NULL},
     {"source a { " SHIPUP "tracking_url = \"HTTP://shop.example/{tracking_number}\" }", NULL},
@@ -418,7 +435,8 @@ static const char full_config[] =
     "source cross { provider = crossborderly secret = {\"" MARK "\", \"old\"}\n"
     "  secret_file = \"s\" allow_from = {\"34.198.12.45\"} mode = live }\n"
     "source shop { provider = shipup basic = \"user:" MARK "\" mode = sandbox\n"
-    "  tracking_url = \"https://shop.example/{tracking_number}\" }\n"
+    "  tracking_url = \"https://shop.example/{tracking_number}\"\n"
+    "  timezone = \"Europe/Madrid\" carrier = \"SEUR\" }\n"
     "source custom { provider = swiftpod secret = \"" MARK "\" signature = hmac-sha256\n"
     "  signature_header = \"X-Own\" signature_prefix = \"v=\" signature_encoding = base64 }\n"
     "source own { provider = waybill secret = \"" MARK "\" writes_to = {\"custom\", \"shop\"} }\n"
@@ -498,6 +516,13 @@ static void test_sources(void **state) {
     assert_int_equal(shop->policy.secrets.count, 0);
     assert_slice(shop->policy.basic.items[0], "user:" MARK);
     assert_slice(shop->tracking_url, "https://shop.example/{tracking_number}");
+    assert_slice(shop->reading.zone->name, "Europe/Madrid");
+    assert_int_equal(zone_offset_at(shop->reading.zone, 1782000000), 7200);
+    assert_slice(shop->reading.carrier, "seur");
+    assert_ptr_equal(settings_reading(settings, SLICE_OF("shop")), &shop->reading);
+    assert_null(settings_reading(settings, SLICE_OF("cross"))->zone);
+    assert_null(settings_reading(settings, SLICE_OF("nobody"))->zone);
+    assert_null(settings_reading(NULL, SLICE_OF("shop"))->zone);
 
     assert_int_equal(custom->mode, MODE_ANY);
     assert_slice(custom->policy.signature.header, "X-Own");

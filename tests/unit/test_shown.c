@@ -181,8 +181,8 @@ static void add_to_summary(struct order_state *order, const struct box_state *bo
         (box->delivered_at != NONE && box->last_open_at > box->delivered_at);
     sum->last_moved_at =
         box->last_moved_at > sum->last_moved_at ? box->last_moved_at : sum->last_moved_at;
-    sum->moved_after_end = sum->moved_after_end || (box->shown.at != NONE &&
-                                                    box->last_moved_at > box->shown.at);
+    sum->moved_after_end =
+        sum->moved_after_end || (box->shown.at != NONE && box->last_moved_at > box->shown.at);
 }
 
 static bool are_same(const struct shown_order *a, const struct shown_order *b) {

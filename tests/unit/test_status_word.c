@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 
+#include <string.h>
+
 #include "domain/status_word.h"
 
 /* As the documents list them. */
@@ -70,18 +72,53 @@ static void test_find(void **state) {
     assert_ptr_equal(STATUS_WORD_IN(words, SLICE_OF("generated label")), &words[0]);
     assert_ptr_equal(STATUS_WORD_IN(words, SLICE_OF(" Generated LABEL\r\n")), &words[0]);
     assert_ptr_equal(STATUS_WORD_IN(words, SLICE_OF("shipped")), &words[1]);
-    assert_null(STATUS_WORD_IN(words, SLICE_OF("generated_label")));
+    assert_ptr_equal(STATUS_WORD_IN(words, SLICE_OF("generated_label")), &words[0]);
+    assert_ptr_equal(STATUS_WORD_IN(words, SLICE_OF("Generated-Label")), &words[0]);
+    assert_null(STATUS_WORD_IN(words, SLICE_OF("generatedlabel")));
+    assert_null(STATUS_WORD_IN(words, SLICE_OF("generated\tlabel")));
     assert_null(STATUS_WORD_IN(words, SLICE_OF("generated")));
     assert_null(STATUS_WORD_IN(words, SLICE_OF("")));
     assert_null(status_word_find(words, 0, SLICE_OF("shipped")));
 }
 
+static void test_spellings(void **state) {
+    (void)state;
+    static const struct {
+        const char *a, *b;
+        bool same;
+    } rows[] = {
+        {"CANCELED", "cancelled", true},
+        {"in_production_cancelled", "In Production-Canceled ", true},
+        {"cancellled", "cancelled", false},
+        {"cancel", "cancelled", false},
+        {"cancellation", "cancelation", true},
+        {"on route", "ON_ROUTE", true},
+        {"on route", "onroute", false},
+        {"", "", true},
+        {"-", "_", true},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (status_word_eq(slice_from_cstr(rows[i].a), slice_from_cstr(rows[i].b)) !=
+            rows[i].same) {
+            fail_msg("%s and %s", rows[i].a, rows[i].b);
+        }
+    }
+    char longer[300];
+    memset(longer, 'a', sizeof longer);
+    const struct slice word = {longer, sizeof longer};
+    assert_false(status_word_eq(word, word)); /* no word that is known is so long */
+    assert_int_equal(status_from_word(SLICE_OF("Out for Delivery")), STATUS_OUT_FOR_DELIVERY);
+    assert_int_equal(status_from_word(SLICE_OF("CANCELED")), STATUS_CANCELLED);
+    assert_int_equal(status_from_word(SLICE_OF("partially_delivered")), STATUS_UNKNOWN);
+    assert_int_equal(status_from_word(SLICE_OF("on its way")), STATUS_UNKNOWN);
+    assert_int_equal(status_from_word(word), STATUS_UNKNOWN);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_vocabulary),
-        cmocka_unit_test(test_every_status_has_a_name),
-        cmocka_unit_test(test_no_such_name),
-        cmocka_unit_test(test_find),
+        cmocka_unit_test(test_vocabulary),   cmocka_unit_test(test_every_status_has_a_name),
+        cmocka_unit_test(test_no_such_name), cmocka_unit_test(test_find),
+        cmocka_unit_test(test_spellings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

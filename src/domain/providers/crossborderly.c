@@ -52,15 +52,14 @@ static const struct event_kind EVENTS[] = {
     {SLICE("manifest.submitted"), read_manifest},
 };
 
-bool crossborderly_read(const struct json *doc, struct arena *arena, struct changes *changes,
-                        enum reading *reading) {
+bool crossborderly_read(const struct json *doc, const struct reading_context *context,
+                        struct arena *arena, struct changes *changes, enum reading *reading) {
     struct reader r;
-    if (!reader_begin(&r, doc, arena, changes))
+    if (!reader_begin(&r, doc, context, arena, changes)) {
         return reader_end(&r, reading);
+    }
     const struct event_kind *event = event_required(&r, "event", EVENTS, ARRAY_LEN(EVENTS));
-    struct slice environment = text_optional(&r, &r.doc, "environment");
-    changes->live = !environment.len || slice_eq(environment, SLICE_OF("production"));
-    changes->live_known = true;
+    environment_word(&r, &r.doc, "environment");
     changes->event_id = id_required(&r, &r.doc, "id");
     event_read(&r, event);
     return reader_end(&r, reading);
@@ -108,8 +107,8 @@ static void read_delivered(struct reader *r) {
 static void read_exception(struct reader *r) {
     struct slice type = id_required(r, &r->doc, "data.exceptionType");
     int64_t next_attempt_at = time_optional(r, &r->doc, "data.nextAttempt");
-    bool again = next_attempt_at != TIMESTAMP_NONE &&
-                 slice_eq_nocase(slice_trim(type), SLICE_OF("DELIVERY_FAILED"));
+    bool again = is_present(&r->doc, "data.nextAttempt") &&
+                 status_word_eq(type, SLICE_OF("DELIVERY_FAILED"));
     const struct status_word row = {.status = again ? STATUS_ATTEMPT_FAILED : STATUS_EXCEPTION,
                                     .detail = text_lower(r, type)};
     read_version(r, "data.timestamp");
@@ -131,6 +130,7 @@ static void read_manifest(struct reader *r) {
     manifest->country = country_optional(r, &data, "country");
     manifest->submitted_at = r->changes->version_at;
     int64_t count;
-    if (json_to_integer(json_path(data.value, "parcelCount"), &count) && count >= 0)
+    if (integer_optional(r, &data, "parcelCount", &count) && count >= 0) {
         manifest->parcel_count = count;
+    }
 }

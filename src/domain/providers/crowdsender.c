@@ -64,15 +64,14 @@ static const struct event_kind EVENTS[] = {
     {SLICE("destinationAddressUpdated"), read_destination},
 };
 
-bool crowdsender_read(const struct json *doc, struct arena *arena, struct changes *changes,
-                      enum reading *reading) {
+bool crowdsender_read(const struct json *doc, const struct reading_context *context,
+                      struct arena *arena, struct changes *changes, enum reading *reading) {
     struct reader r;
-    if (!reader_begin(&r, doc, arena, changes))
+    if (!reader_begin(&r, doc, context, arena, changes)) {
         return reader_end(&r, reading);
+    }
     const struct event_kind *event = event_required(&r, "type", EVENTS, ARRAY_LEN(EVENTS));
-    changes->live = true;
-    changes->live_known = true;
-    (void)json_to_boolean(json_get(doc, "liveMode"), &changes->live);
+    live_flag(&r, &r.doc, "liveMode");
     changes->version_at = time_required(&r, &r.doc, "createdAt", NULL);
     changes->order_id = id_required(&r, &r.doc, "data.orderId");
     changes->order.order_number = id_optional(&r, &r.doc, "data.orderNumber");
@@ -89,7 +88,7 @@ static void read_documents(struct reader *r, struct slice box_id) {
     if (count == 0 || !(c->documents = reader_array(r, count, sizeof *c->documents)))
         return;
     for (size_t i = 0; i < count; i++) {
-        const struct place paper = place_element(&papers, i);
+        const struct place paper = object_element(r, &papers, i);
         struct slice kind = id_optional(r, &paper, "typeFile");
         struct slice url = url_optional(r, &paper, "uri");
         if (url.len)
@@ -125,8 +124,8 @@ static void read_status(struct reader *r) {
 }
 
 static void read_send_date(struct reader *r) {
-    int64_t date = day_required(r, &r->doc, "data.newValue");
-    int64_t previous = day_optional(r, &r->doc, "data.previousValue");
+    int64_t date = time_required(r, &r->doc, "data.newValue", NULL);
+    int64_t previous = time_optional(r, &r->doc, "data.previousValue");
     r->changes->order.send_date = date;
     add_order_change(r, FIELD_SEND_DATE, time_text(r, previous), time_text(r, date));
 }
@@ -139,7 +138,7 @@ static void read_courier(struct reader *r) {
 }
 
 static struct recipient recipient_at(struct reader *r, const char *path) {
-    const struct place at = place_at(&r->doc, path);
+    const struct place at = object_at(r, &r->doc, path);
     return (struct recipient){
         .name = text_join(r, text_optional(r, &at, "name"), " ", text_optional(r, &at, "surnames")),
         .company = text_optional(r, &at, "company"),

@@ -5,8 +5,9 @@
 #include "domain/provider.h"
 
 #define DECLARE_READ(name)                                                                         \
-    MUST_CHECK bool name##_read(const struct json *doc, struct arena *arena,                       \
-                                struct changes *changes, enum reading *reading)
+    MUST_CHECK bool name##_read(const struct json *doc, const struct reading_context *context,     \
+                                struct arena *arena, struct changes *changes,                      \
+                                enum reading *reading)
 
 DECLARE_READ(crossborderly);
 DECLARE_READ(crowdsender);

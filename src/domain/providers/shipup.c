@@ -54,7 +54,8 @@ static bool is_url_check(struct reader *r) {
     const struct json *doc = r->doc.value, *livemode = json_get(doc, "livemode");
     bool flag;
     if (json_get(doc, "id") || json_get(doc, "type") ||
-        (!json_is_string(livemode) && !json_to_boolean(livemode, &flag)))
+        (!json_is_string(livemode) && !json_is_integer(livemode) &&
+         !json_to_boolean(livemode, &flag)))
         return false;
     struct strbuf rest = STRBUF_INIT(LIMIT_BODY);
     if (!json_canonical(doc, "livemode", &rest))
@@ -64,27 +65,19 @@ static bool is_url_check(struct reader *r) {
     return alone;
 }
 
-static bool is_live(struct reader *r) {
-    bool live;
-    if (json_to_boolean(json_get(r->doc.value, "livemode"), &live))
-        return live;
-    struct slice text = text_optional(r, &r->doc, "livemode");
-    return !slice_eq_nocase(slice_trim(text), SLICE_OF("false"));
-}
-
-bool shipup_read(const struct json *doc, struct arena *arena, struct changes *changes,
-                 enum reading *reading) {
+bool shipup_read(const struct json *doc, const struct reading_context *context, struct arena *arena,
+                 struct changes *changes, enum reading *reading) {
     struct reader r;
-    if (!reader_begin(&r, doc, arena, changes))
+    if (!reader_begin(&r, doc, context, arena, changes)) {
         return reader_end(&r, reading);
+    }
     if (is_url_check(&r)) {
         r.reading = READING_URL_CHECK;
         return reader_end(&r, reading);
     }
     const struct event_kind *event = event_required(&r, "type", EVENTS, ARRAY_LEN(EVENTS));
-    changes->live = is_live(&r);
-    changes->live_known = true;
-    changes->event_id = id_or_integer_optional(&r, &r.doc, "id");
+    live_flag(&r, &r.doc, "livemode");
+    changes->event_id = id_optional(&r, &r.doc, "id");
     event_read(&r, event);
     return reader_end(&r, reading);
 }
@@ -115,8 +108,8 @@ static struct slice location_of(struct reader *r, const struct place *address) {
 }
 
 static struct slice destination_of(struct reader *r, const struct place *tracker) {
-    const struct place address = place_at(tracker, "fulfillment.shipping_address");
-    const struct place order = place_at(tracker, "fulfillment.order");
+    const struct place address = object_at(r, tracker, "fulfillment.shipping_address");
+    const struct place order = object_at(r, tracker, "fulfillment.order");
     const struct recipient to = {
         .name = full_name(r, &address),
         .company = text_optional(r, &address, "company_title"),
@@ -135,7 +128,7 @@ static struct slice destination_of(struct reader *r, const struct place *tracker
 /* "tue 06:30-19:00; wed 08:00-12:00" */
 static struct slice opening_hours_of(struct reader *r, const struct place *point) {
     static const char *const DAYS[] = {"mon", "tue", "wed", "thu", "fri", "sat", "sun"};
-    const struct place week = place_at(point, "opening_hours");
+    const struct place week = object_at(r, point, "opening_hours");
     struct slice text = SLICE_EMPTY;
     for (size_t i = 0; i < ARRAY_LEN(DAYS); i++) {
         struct slice hours = line_optional(r, &week, DAYS[i]);
@@ -146,8 +139,8 @@ static struct slice opening_hours_of(struct reader *r, const struct place *point
 }
 
 static struct slice pickup_point_of(struct reader *r, const struct place *tracker) {
-    const struct place point = place_at(tracker, "pickup_point");
-    const struct place address = place_at(&point, "address");
+    const struct place point = object_at(r, tracker, "pickup_point");
+    const struct place address = object_at(r, &point, "address");
     struct slice company = text_optional(r, &address, "company_title");
     const struct text_member members[] = {
         {"name", company.len ? company : full_name(r, &address)},
@@ -169,7 +162,7 @@ static struct slice carrier_of(struct reader *r, const struct place *tracker) {
     struct slice carrier = SLICE_EMPTY;
     for (size_t i = 0; !carrier.len && i < ARRAY_LEN(PATHS); i++)
         carrier = text_optional(r, tracker, PATHS[i]);
-    return carrier;
+    return text_lower(r, carrier);
 }
 
 /* ---- history ---- */
@@ -204,7 +197,7 @@ static void keep_newest(struct newest *newest, const struct tracking_event *even
 
 /* An event without an id is known by its content, under a name that no id has. */
 static struct slice event_id_of(struct reader *r, const struct place *at) {
-    struct slice id = id_or_integer_optional(r, at, "id");
+    struct slice id = id_optional(r, at, "id");
     if (id.len)
         return id;
     uint8_t digest[SHA256_LEN];
@@ -231,7 +224,7 @@ static int64_t first_known(struct reader *r, int64_t a, int64_t b) {
 
 static void read_event(struct reader *r, const struct place *at, struct box_change *box,
                        struct newest *newest, struct newest *newest_coded) {
-    const struct place address = place_at(at, "address");
+    const struct place address = object_at(r, at, "address");
     int64_t happened_at = time_optional(r, at, "happened_at");
     int64_t occurred_at = first_known(r, happened_at, time_optional(r, at, "created_at"));
     struct slice code = id_optional(r, at, "event_type_code");
@@ -260,8 +253,8 @@ static void read_history(struct reader *r, const struct place *tracker, struct b
     if (count == 0 || !reserve_events(r, count))
         return;
     for (size_t i = 0; i < count; i++) {
-        const struct place at = place_element(&events, i);
-        if (json_is_object(at.value))
+        const struct place at = object_element(r, &events, i);
+        if (at.value != NULL)
             read_event(r, &at, box, newest, newest_coded);
     }
 }
@@ -293,7 +286,7 @@ static void read_status(struct reader *r, const struct place *tracker, struct bo
  * its order moves it there. */
 static void read_order_id(struct reader *r, const struct place *tracker, struct slice tracker_id) {
     struct changes *changes = r->changes;
-    struct slice id = id_or_integer_optional(r, tracker, "fulfillment.order.id");
+    struct slice id = id_optional(r, tracker, "fulfillment.order.id");
     struct slice provisional = text_join(r, SLICE_OF("tracker"), "-", tracker_id);
     if (id.len == 0 && provisional.len > LIMIT_ID) {
         reader_fail(r, tracker, "id", "too long for the id of an order");
@@ -309,7 +302,7 @@ static void read_tracker(struct reader *r) {
     struct changes *c = r->changes;
     c->number = integer_required(r, &r->doc, "id");
     c->version_at = time_required(r, &r->doc, "created_at", NULL);
-    struct slice id = id_or_integer_required(r, &tracker, "id");
+    struct slice id = id_required(r, &tracker, "id");
     read_order_id(r, &tracker, id);
     c->order.order_number = id_optional(r, &tracker, "fulfillment.order.order_number");
     c->order.external_reference = id_optional(r, &tracker, "fulfillment.order.merchant_id");

@@ -43,52 +43,25 @@ static const struct event_kind EVENTS[] = {
     {SLICE("stock_notify"), NULL},
 };
 
-bool swiftpod_read(const struct json *doc, struct arena *arena, struct changes *changes,
-                   enum reading *reading) {
+bool swiftpod_read(const struct json *doc, const struct reading_context *context,
+                   struct arena *arena, struct changes *changes, enum reading *reading) {
     struct reader r;
-    if (!reader_begin(&r, doc, arena, changes))
+    if (!reader_begin(&r, doc, context, arena, changes)) {
         return reader_end(&r, reading);
-    bool test_order = false;
+    }
     const struct event_kind *event = event_required(&r, "event.name", EVENTS, ARRAY_LEN(EVENTS));
     changes->event_id = id_optional(&r, &r.doc, "event.uuid");
-    changes->live_known = json_is_object(json_get(doc, "data"));
-    (void)json_to_boolean(json_path(doc, "data.test_order"), &test_order);
-    changes->live = !test_order;
+    if (json_is_object(json_get(doc, "data"))) {
+        sandbox_flag(&r, &r.doc, "data.test_order");
+    }
     event_read(&r, event);
     return reader_end(&r, reading);
-}
-
-/* "in transit" and "In-Transit" are in_transit: the documents write it both ways. */
-static char fold(char c) {
-    if (c == ' ' || c == '-')
-        return '_';
-    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
-}
-
-static bool is_word(struct slice said, struct slice word) {
-    if (said.len != word.len)
-        return false;
-    for (size_t i = 0; i < said.len; i++) {
-        if (fold(said.data[i]) != word.data[i])
-            return false;
-    }
-    return true;
-}
-
-static const struct status_word *find_word(const struct status_word *words, size_t count,
-                                           struct slice said) {
-    said = slice_trim(said);
-    for (size_t i = 0; i < count; i++) {
-        if (is_word(said, words[i].word))
-            return &words[i];
-    }
-    return NULL;
 }
 
 /* ---- the order ---- */
 
 static struct slice destination_of(struct reader *r) {
-    const struct place address = place_at(&r->doc, "data.address");
+    const struct place address = object_at(r, &r->doc, "data.address");
     const struct recipient to = {
         .name = text_optional(r, &address, "name"),
         .company = text_optional(r, &address, "company"),
@@ -112,8 +85,12 @@ static void read_order_status(struct reader *r) {
     if (!word.len)
         return;
     order->has_status = true;
-    order->status = status_report_of(find_word(ORDER_WORDS, ARRAY_LEN(ORDER_WORDS), word), word,
-                                     r->changes->version_at);
+    order->status =
+        status_report_of(STATUS_WORD_IN(ORDER_WORDS, word), word, r->changes->version_at);
+    if (status_word_eq(word, SLICE_OF("rejected"))) {
+        order->status.detail = text_join(r, order->status.detail, ": ",
+                                         id_optional(r, &r->doc, "data.rejected_status"));
+    }
 }
 
 /* What every event about an order says of it. */
@@ -121,7 +98,7 @@ static void read_common(struct reader *r) {
     struct changes *c = r->changes;
     c->event_id = id_required(r, &r->doc, "event.uuid");
     c->version_at = time_required(r, &r->doc, "event.timestamp", "data.updated_at");
-    c->order_id = id_or_integer_required(r, &r->doc, "data.id");
+    c->order_id = id_required(r, &r->doc, "data.id");
     c->order.order_number = id_optional(r, &r->doc, "data.order_id");
     c->order.destination = destination_of(r);
     read_order_status(r);
@@ -145,7 +122,7 @@ static const struct tracking_keys IN_EVENT = {"tracking_status", "carrier_code"}
 /* A tracking without a status has a label at least. */
 static const struct status_word *meaning_of(struct slice word) {
     static const struct status_word no_word = {.status = STATUS_PRE_TRANSIT};
-    return word.len ? find_word(TRACKING_WORDS, ARRAY_LEN(TRACKING_WORDS), word) : &no_word;
+    return word.len ? STATUS_WORD_IN(TRACKING_WORDS, word) : &no_word;
 }
 
 static void read_box(struct reader *r, const struct place *tracking, struct slice number,
@@ -154,7 +131,7 @@ static void read_box(struct reader *r, const struct place *tracking, struct slic
     struct slice word = id_optional(r, tracking, keys->status);
     box_report(box, meaning_of(word), word, r->changes->version_at);
     box->tracking_number = number;
-    box->carrier = text_optional(r, tracking, keys->carrier);
+    box->carrier = text_lower(r, text_optional(r, tracking, keys->carrier));
     box->tracking_url = url_optional(r, tracking, "tracking_url");
     box->label_url = url_optional(r, tracking, "label_url");
     box->items = items_optional(r, tracking, "shipped_items", "order_item_id");
@@ -210,13 +187,13 @@ static void read_event_tracking(struct reader *r, const struct place *tracking) 
 
 static void read_shipment(struct reader *r) {
     const struct place trackings = place_at(&r->doc, "data.trackings");
-    const struct place tracking = place_at(&r->doc, "event.tracking");
+    const struct place tracking = object_at(r, &r->doc, "event.tracking");
     read_common(r);
     size_t count = place_count(r, &trackings);
     if (!reserve_boxes(r, count + 1))
         return;
     for (size_t i = 0; i < count; i++) {
-        const struct place at = place_element(&trackings, i);
+        const struct place at = object_element(r, &trackings, i);
         struct slice number = id_optional(r, &at, "tracking_number");
         /* A tracking without a number is no box yet, and must not take the others down. */
         if (number.len)

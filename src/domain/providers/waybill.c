@@ -19,42 +19,26 @@ static const struct event_kind EVENTS[] = {
 };
 
 /* What decides where facts go is not guessed when it is of a wrong type. */
-static void read_live(struct reader *r) {
-    const struct json *live = json_path(r->doc.value, "data.live");
-    struct changes *c = r->changes;
-    c->live = true;
-    c->live_known = json_is_null(live) || json_to_boolean(live, &c->live);
-    if (!c->live_known)
-        reader_fail(r, &r->doc, "data.live", "neither true nor false");
-}
-
 static struct slice source_of(struct reader *r, const struct place *order) {
     const struct json *source = json_get(order->value, "source");
     return json_is_null(source) || json_is_string(source) ? id_optional(r, order, "source")
                                                           : id_required(r, order, "source");
 }
 
-bool waybill_read(const struct json *doc, struct arena *arena, struct changes *changes,
-                  enum reading *reading) {
+bool waybill_read(const struct json *doc, const struct reading_context *context,
+                  struct arena *arena, struct changes *changes, enum reading *reading) {
     struct reader r;
-    if (!reader_begin(&r, doc, arena, changes))
+    if (!reader_begin(&r, doc, context, arena, changes)) {
         return reader_end(&r, reading);
+    }
     const struct event_kind *event = event_required(&r, "type", EVENTS, ARRAY_LEN(EVENTS));
-    read_live(&r);
-    changes->event_id = id_or_integer_optional(&r, &r.doc, "id");
+    live_flag(&r, &r.doc, "data.live");
+    changes->event_id = id_optional(&r, &r.doc, "id");
     event_read(&r, event);
     return reader_end(&r, reading);
 }
 
 /* ---- statuses ---- */
-
-/* A word of the vocabulary; partially_delivered is only ever derived. */
-static enum status meaning_of(struct reader *r, struct slice word) {
-    enum status status;
-    if (!status_from_name(text_lower(r, word), &status) || status == STATUS_PARTIALLY_DELIVERED)
-        return STATUS_UNKNOWN;
-    return status;
-}
 
 struct words {
     struct slice status, provider_status, detail;
@@ -84,7 +68,7 @@ static bool read_status(struct reader *r, const struct place *at, struct status_
     status_report_init(report);
     if (!words.provider_status.len)
         return false;
-    report->status = meaning_of(r, words.status);
+    report->status = status_from_word(words.status);
     report->provider_status = words.provider_status;
     report->detail = words.detail;
     report->at = status_time(r, at, report->status);
@@ -113,13 +97,13 @@ static void read_event(struct reader *r, const struct place *at, struct box_chan
     struct words words = words_at(r, at);
     int64_t occurred_at = time_required(r, at, "occurred_at", NULL);
     struct tracking_event *event = next_event(r, box->box_id, occurred_at);
-    event->status = meaning_of(r, words.status);
+    event->status = status_from_word(words.status);
     event->detail = words.detail;
     event->provider_status = words.provider_status;
     event->location = line_optional(r, at, "location");
     event->message = text_optional(r, at, "message");
     event->previous_status = id_optional(r, at, "previous_provider_status");
-    event->sender_event_id = id_or_integer_optional(r, at, "id");
+    event->sender_event_id = id_optional(r, at, "id");
     if (!event->sender_event_id.len)
         event->sender_event_id = event_id_of(r, event);
     box->had_failed_attempt = box->had_failed_attempt || event->status == STATUS_ATTEMPT_FAILED;
@@ -142,14 +126,8 @@ static void read_history(struct reader *r, const struct place *at, struct box_ch
 
 /* ---- boxes ---- */
 
-static bool flag_of(const struct place *at, const char *key) {
-    bool flag = false;
-    (void)json_to_boolean(json_get(at->value, key), &flag);
-    return flag;
-}
-
 static struct slice pickup_point_of(struct reader *r, const struct place *box) {
-    const struct place point = place_at(box, "pickup_point");
+    const struct place point = object_at(r, box, "pickup_point");
     const struct text_member members[] = {
         {"name", text_optional(r, &point, "name")},
         {"street", text_optional(r, &point, "street")},
@@ -168,7 +146,7 @@ static void read_documents(struct reader *r, const struct place *at, struct slic
     size_t count = place_count(r, &papers);
     struct changes *c = r->changes;
     for (size_t i = 0; i < count; i++) {
-        const struct place paper = place_element(&papers, i);
+        const struct place paper = object_element(r, &papers, i);
         struct slice kind = id_optional(r, &paper, "kind");
         struct slice url = url_optional(r, &paper, "url");
         if (url.len)
@@ -178,13 +156,13 @@ static void read_documents(struct reader *r, const struct place *at, struct slic
 }
 
 static void read_box(struct reader *r, const struct place *at) {
-    struct box_change *box = next_box(r, id_or_integer_required(r, at, "id"));
+    struct box_change *box = next_box(r, id_required(r, at, "id"));
     box->has_status = read_status(r, at, &box->status);
-    box->was_delayed = flag_of(at, "was_delayed");
+    box->was_delayed = flag_optional(r, at, "was_delayed");
     box->had_failed_attempt =
-        flag_of(at, "had_failed_attempt") || box->status.status == STATUS_ATTEMPT_FAILED;
-    box->tracking_number = id_or_integer_optional(r, at, "tracking_number");
-    box->carrier = text_optional(r, at, "carrier");
+        flag_optional(r, at, "had_failed_attempt") || box->status.status == STATUS_ATTEMPT_FAILED;
+    box->tracking_number = id_optional(r, at, "tracking_number");
+    box->carrier = text_lower(r, text_optional(r, at, "carrier"));
     box->tracking_url = url_optional(r, at, "tracking_url");
     box->signed_by = text_optional(r, at, "signed_by");
     box->proof_of_delivery = url_optional(r, at, "proof_of_delivery");
@@ -217,7 +195,7 @@ static bool reserve_lists(struct reader *r, const struct place *boxes, size_t co
 /* ---- the order ---- */
 
 static void read_destination(struct reader *r, const struct place *order) {
-    const struct place at = place_at(order, "destination");
+    const struct place at = object_at(r, order, "destination");
     const struct recipient to = {
         .name = text_optional(r, &at, "name"),
         .company = text_optional(r, &at, "company"),
@@ -244,10 +222,10 @@ static void read_own_status(struct reader *r, const struct place *at) {
 
 static void read_facts(struct reader *r, const struct place *at) {
     struct order_change *order = &r->changes->order;
-    order->order_number = id_or_integer_optional(r, at, "order_number");
-    order->external_reference = id_or_integer_optional(r, at, "external_reference");
-    order->courier_id = id_or_integer_optional(r, at, "courier_id");
-    order->send_date = day_optional(r, at, "send_date");
+    order->order_number = id_optional(r, at, "order_number");
+    order->external_reference = id_optional(r, at, "external_reference");
+    order->courier_id = id_optional(r, at, "courier_id");
+    order->send_date = time_optional(r, at, "send_date");
     if (order->courier_id.len)
         add_order_change(r, FIELD_COURIER, SLICE_EMPTY, order->courier_id);
     if (order->send_date != TIMESTAMP_NONE)
@@ -260,7 +238,7 @@ static void read_order(struct reader *r) {
     c->version_at = time_required(r, &r->doc, "timestamp", NULL);
     c->order_source = source_of(r, &order);
     c->order_source_path = "data.source";
-    c->order_id = id_or_integer_required(r, &order, "id");
+    c->order_id = id_required(r, &order, "id");
     read_own_status(r, &order);
     read_facts(r, &order);
     read_destination(r, &order);
