@@ -295,6 +295,17 @@ static void fold_status(struct fold *fold, struct box_state *box,
     fold_times_of_status(fold, box, report, key, fact_key);
 }
 
+/* The carrier that the configuration names where the sender does not: any that a sender names
+ * stands before it. */
+static void fold_default_carrier(struct fold *fold, const struct holder *holder,
+                                 const struct box_change *change) {
+    struct key_base base = fold->base;
+    base.version_at = INT64_MIN;
+    strbuf_clear(&fold->scratch);
+    fact_key(&fold->scratch, &base, 0);
+    fold_value(fold, holder, FACT_CARRIER, change, keep_key(fold));
+}
+
 static void fold_box_change(struct fold *fold, const struct box_change *change,
                             const struct uuid *key, size_t number) {
     struct box_state *box = box_of(fold, key, change->box_id);
@@ -313,7 +324,14 @@ static void fold_box_change(struct fold *fold, const struct box_change *change,
     if (change->shipped_at != TIMESTAMP_NONE) {
         fold_shipped(fold, box, change->shipped_at, false, fact_key);
     }
-    fold_values(fold, &holder, SUBJECT_BOX, change, fact_key);
+    if (change->carrier_is_default) {
+        struct box_change said = *change;
+        said.carrier = SLICE_EMPTY;
+        fold_values(fold, &holder, SUBJECT_BOX, &said, fact_key);
+        fold_default_carrier(fold, &holder, change);
+    } else {
+        fold_values(fold, &holder, SUBJECT_BOX, change, fact_key);
+    }
 }
 
 /* ---- history and papers ---- */

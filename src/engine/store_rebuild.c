@@ -90,11 +90,13 @@ static struct store_delivery *stored_deliveries(const struct pg_result *result) 
     return stored;
 }
 
-/* What comes from elsewhere than the order's own deliveries stays: the template of a link is the
- * configuration's, and where the order moved to was said by a delivery of another one. */
+/* What comes from elsewhere than the order's own deliveries stays: the template of a link and the
+ * carrier that no sender names are the configuration's, and where the order moved to was said by a
+ * delivery of another one. */
 static void keep_others_facts(struct order_state *made, const struct order_state *stored) {
     int number = fact_row(FACT_TRACKING_URL_TEMPLATE)->number;
     int moved = fact_row(FACT_MOVED_TO)->number;
+    int carrier = fact_row(FACT_CARRIER)->number;
     made->values[FACT_MOVED_TO] = stored->values[FACT_MOVED_TO];
     made->registers.keys[moved] = stored->registers.keys[moved];
     for (size_t i = 0; i < made->boxes.count; i++) {
@@ -103,6 +105,10 @@ static void keep_others_facts(struct order_state *made, const struct order_state
         if (old != NULL) {
             box->values[FACT_TRACKING_URL_TEMPLATE] = old->values[FACT_TRACKING_URL_TEMPLATE];
             box->registers.keys[number] = old->registers.keys[number];
+            if (box->registers.keys[carrier].data == NULL) {
+                box->values[FACT_CARRIER] = old->values[FACT_CARRIER];
+                box->registers.keys[carrier] = old->registers.keys[carrier];
+            }
         }
     }
 }

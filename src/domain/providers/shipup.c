@@ -313,6 +313,7 @@ static void read_tracker(struct reader *r) {
     read_status(r, &tracker, box);
     box->tracking_number = id_optional(r, &tracker, "tracking_number");
     box->carrier = carrier_of(r, &tracker);
+    box->carrier_name = text_optional(r, &tracker, "carrier.name");
     box->tracking_url = url_optional(r, &tracker, "carrier_tracking_url");
     box->shipped_at = time_optional(r, &tracker, "shipped_at");
     box->estimated_delivery_date = date_optional(r, &tracker, "displayable_expected_delivery_date");

@@ -131,7 +131,8 @@ static void read_box(struct reader *r, const struct place *tracking, struct slic
     struct slice word = id_optional(r, tracking, keys->status);
     box_report(box, meaning_of(word), word, r->changes->version_at);
     box->tracking_number = number;
-    box->carrier = text_lower(r, text_optional(r, tracking, keys->carrier));
+    box->carrier_name = text_optional(r, tracking, keys->carrier);
+    box->carrier = text_lower(r, box->carrier_name);
     box->tracking_url = url_optional(r, tracking, "tracking_url");
     box->label_url = url_optional(r, tracking, "label_url");
     box->items = items_optional(r, tracking, "shipped_items", "order_item_id");
