@@ -28,7 +28,7 @@
   const at = (text) => text && el("time", {datetime: text, title: text}, new Date(text).toLocaleString([], {dateStyle: "medium", timeStyle: "short"}));
 
   const GOOD = ["delivered", "applied", "ok"];
-  const WARN = ["attempt_failed", "available_for_pickup", "exception", "returning", "expired", "moved_after_delivered", "degraded", "conflict"];
+  const WARN = ["attempt_failed", "available_for_pickup", "exception", "returning", "expired", "moved_after_cancelled", "moved_after_delivered", "moved_after_failed", "returned", "degraded", "conflict"];
   const BAD = ["failed", "returned", "cancelled", "quarantined", "unavailable"];
   function word(text) {
     const tone = GOOD.includes(text) ? "good" : WARN.includes(text) ? "warn" : BAD.includes(text) ? "bad" : "calm";
