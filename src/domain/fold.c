@@ -403,6 +403,8 @@ static void fold_numbered_event(struct fold *fold, struct event_state *event,
         return;
     }
     mark_changed(&event->row);
+    /* What the members had is gone, keys included. */
+    event->registers = (struct registers){.keys = {SLICE_EMPTY}};
     set_event_status(fold, event, said, key);
     set_event_location(fold, event, said->location);
     set_event_message(fold, event, said->message);
@@ -506,6 +508,7 @@ bool fold_order(struct order_state *order, const struct fold_input *input,
     fold.order = order;
     fold.watch = watch;
     fold_order_change(&fold);
+    bool changed = order->changed;
     fold_history_of_order(&fold);
     for (size_t i = 0; i < changes->box_count; i++) {
         fold_box_change(&fold, &changes->boxes[i], &input->box_keys[i], i);
@@ -517,6 +520,8 @@ bool fold_order(struct order_state *order, const struct fold_input *input,
         fold_document(&fold, &changes->documents[i], &input->document_keys[i],
                       &input->document_box_keys[i], i);
     }
+    /* An order that moved shows no boxes. */
+    order->changed = has_moved(order) ? changed : order->changed;
     strbuf_free(&fold.scratch);
     return !fold.failed;
 }

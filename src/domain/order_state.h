@@ -147,6 +147,8 @@ struct order_state {
     struct box_summary others[STATUS_COUNT];
     /* The document differs from the stored one in a value that is not derived. */
     bool changed;
+    /* As it is stored it has moved already, and has no rows. */
+    bool has_no_rows;
     /* It is to be announced: VERSION is a new one. */
     bool is_in_feed;
     /* A stored row of the history moved that was the first or the last: the span of the others is

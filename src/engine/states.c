@@ -70,6 +70,7 @@ static bool load_order(struct states *states, struct slice value, struct err *er
     }
     order->row = ROW_STORED;
     order->stored = order->shown;
+    order->has_no_rows = has_moved(order);
     if (states->digests) {
         unquote(&order->values[FACT_DESTINATION].text);
         order->digests = digests_of(SUBJECT_ORDER, order->values);
@@ -418,7 +419,7 @@ static void add_moved(const struct states *states, struct pg_params *params) {
     struct strbuf keys = STRBUF_INIT(LIMIT_STATES);
     for (size_t i = 0; i < states->orders.count; i++) {
         const struct order_state *order = states->orders.items[i];
-        if (has_moved(order) && order->stored.boxes_total > 0) {
+        if (has_moved(order) && !order->has_no_rows && order->row == ROW_CHANGED) {
             strbuf_add(&keys, order->key.bytes, sizeof(order->key.bytes));
         }
     }
