@@ -11,6 +11,7 @@ import pytest
 import fastcgi
 import waybill_client as wb
 from extra_sources import ExtraSources
+from http_plain import send_raw
 from waybill_stack import Stack, set_option
 
 EVENTS: dict[str, Callable[[], wb.Json]] = {
@@ -75,6 +76,9 @@ SIGNED: dict[str, tuple[str, Forge, int]] = {
     "one digit more": ("crossborderly", crossborderly_header(lambda secret, body: "sha256=" + hexed(secret, body) + "0"), 401),
     "the first half": ("crossborderly", crossborderly_header(lambda secret, body: "sha256=" + hexed(secret, body)[:32]), 401),
     "twice": ("crossborderly", crossborderly_header(lambda secret, body: hexed(secret, body) * 2), 401),
+    "the second of two": ("crossborderly", crossborderly_header(lambda secret, body: f"sha256={'0' * 64}, sha256={hexed(secret, body)}"), 200),
+    "the first of two": ("crossborderly", crossborderly_header(lambda secret, body: f"{hexed(secret, body)} {'0' * 64}"), 200),
+    "two wrong ones": ("crossborderly", crossborderly_header(lambda secret, body: f"sha256={'0' * 64},{hexed('x', body)}"), 401),
     "zeros": ("crossborderly", crossborderly_header(lambda secret, body: "0" * 64), 401),
     "no digits": ("crossborderly", crossborderly_header(lambda secret, body: "sha256=" + "g" * 64), 401),
     "the secret itself": ("crossborderly", crossborderly_header(lambda secret, body: secret), 401),
@@ -115,6 +119,49 @@ def test_credentials_of_the_senders(each_stack: Stack, case: str) -> None:
     answer = each_stack.sender(source, lambda body: forge(secret, body)).post(body)
     assert answer.status == expected, answer
     assert len(each_stack.stored(body)) == (expected == 200)
+
+
+def post_lines(sender: wb.Sender, body: bytes, lines: list[str]) -> int:
+    """With header lines as they are, several of one name too."""
+    start = [f"POST {sender.target} HTTP/1.1", "Host: 127.0.0.1", "Connection: close", f"Content-Length: {len(body)}", *lines]
+    answer = send_raw(sender.site, ("\r\n".join(start) + "\r\n\r\n").encode() + body)
+    assert answer is not None
+    return answer.status
+
+
+@pytest.mark.usefixtures("steady")
+@pytest.mark.parametrize("right", [0, 1, 2, None])
+def test_any_of_several_signature_headers(each_stack: Stack, right: int | None) -> None:
+    secret, body = each_stack.env["CROSSBORDERLY_SECRET"], event_for("crossborderly")
+    values = [hexed(secret if place == right else f"other {place}", body) for place in range(3)]
+    lines = [f"{name}: sha256={value}" for name, value in zip(("X-CrossBorderly-Signature", "x-crossborderly-signature", "X-CROSSBORDERLY-SIGNATURE"), values)]
+    assert post_lines(each_stack.sender("crossborderly"), body, lines) == (401 if right is None else 200)
+    assert len(each_stack.stored(body)) == (right is not None)
+    if right is not None:
+        (row,) = each_stack.stored(body)
+        result = each_stack.waybill("verify", "--since", row["received_at"].strftime("%Y-%m-%dT%H:%M:%SZ"))
+        assert result.returncode == 0, result
+
+
+class Twice(dict[str, str]):
+    """Meta-variables, some of which come twice."""
+
+    def __init__(self, params: dict[str, str], *more: tuple[str, str]) -> None:
+        super().__init__(params)
+        self.more = more
+
+    def items(self):  # type: ignore[no-untyped-def]
+        return [*super().items(), *self.more]
+
+
+@pytest.mark.usefixtures("steady")
+@pytest.mark.parametrize("credential,expected", [("another", 401), ("the same", 200)])
+def test_a_variable_that_comes_twice_with_different_values_is_trusted_in_neither(stack: Stack, credential: str, expected: int) -> None:
+    body = event_for("crowdsender")
+    params = fastcgi.post_params("/crowdsender", body, stack.sender("crowdsender").credential(body))
+    second = params["HTTP_AUTHORIZATION"] if credential == "the same" else "Basic " + b64("nobody:else")
+    answer = fastcgi.request(stack.responder_socket("webhook"), Twice(params, ("HTTP_AUTHORIZATION", second)), body)
+    assert answer is not None and answer.status == expected
 
 
 # ---- credentials of the receiver's choice ----

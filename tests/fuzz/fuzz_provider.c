@@ -184,7 +184,8 @@ static void check_bounds(const struct reading_done *done) {
     check_id(c->event_type);
     check_id(c->event_id);
     check_text(c->detail, LIMIT_TEXT);
-    REQUIRE(quarantined == (c->detail.len > 0));
+    bool ignored = slice_starts_with(c->detail, SLICE_OF("ignored: "));
+    REQUIRE(quarantined ? c->detail.len > 0 && !ignored : c->detail.len == 0 || ignored);
     REQUIRE(done->result == INGEST_READ || quarantined);
     /* RFC 9562: version 8, variant 10. */
     REQUIRE(done->delivery.id.bytes[6] >> 4 == 8 && done->delivery.id.bytes[8] >> 6 == 2);

@@ -4,6 +4,7 @@
  * The order's trackings[] stand for its boxes; event.tracking, the box that the event is about, is
  * the only one with a history row, and tells of a box only where trackings[] lacks it.
  */
+#include "base/limits.h"
 #include "domain/fields.h"
 #include "domain/providers/read.h"
 
@@ -88,8 +89,9 @@ static void read_order_status(struct reader *r) {
     order->status =
         status_report_of(STATUS_WORD_IN(ORDER_WORDS, word), word, r->changes->version_at);
     if (status_word_eq(word, SLICE_OF("rejected"))) {
-        order->status.detail = text_join(r, order->status.detail, ": ",
-                                         id_optional(r, &r->doc, "data.rejected_status"));
+        struct slice why = id_optional(r, &r->doc, "data.rejected_status");
+        order->status.detail =
+            slice_cut_utf8(text_join(r, order->status.detail, ": ", why), LIMIT_ID);
     }
 }
 
