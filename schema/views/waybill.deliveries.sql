@@ -23,7 +23,7 @@ COMMENT ON COLUMN waybill.deliveries.event_type IS 'The sender''s name of the ev
 COMMENT ON COLUMN waybill.deliveries.event_id IS 'The sender''s id of the event; null where it gives none.';
 COMMENT ON COLUMN waybill.deliveries.outcome IS 'applied, ignored (understood, nothing for the rows), quarantined (not understood, kept) or duplicate (a quarantined one that proved to be known).';
 COMMENT ON COLUMN waybill.deliveries.conflict IS 'Whether the same event id came with other content too.';
-COMMENT ON COLUMN waybill.deliveries.detail IS 'Why it is quarantined.';
+COMMENT ON COLUMN waybill.deliveries.detail IS 'Why it is quarantined; of one that was applied, which fields of a wrong type were ignored.';
 COMMENT ON COLUMN waybill.deliveries.times_received IS 'How often the same content arrived.';
 COMMENT ON COLUMN waybill.deliveries.body_sha256 IS 'SHA-256 of the exact bytes.';
 COMMENT ON COLUMN waybill.deliveries.body_bytes IS 'Length of the exact bytes.';

@@ -13,7 +13,7 @@ COMMENT ON COLUMN waybill_audit.deliveries.event_type IS 'The sender''s name of 
 COMMENT ON COLUMN waybill_audit.deliveries.event_id IS 'The sender''s id of the event; null where it gives none.';
 COMMENT ON COLUMN waybill_audit.deliveries.outcome IS 'applied, ignored (understood, nothing for the rows), quarantined (not understood, kept) or duplicate (a quarantined one that proved to be known).';
 COMMENT ON COLUMN waybill_audit.deliveries.conflict IS 'Whether the same event id came with other content too.';
-COMMENT ON COLUMN waybill_audit.deliveries.detail IS 'Why it is quarantined.';
+COMMENT ON COLUMN waybill_audit.deliveries.detail IS 'Why it is quarantined; of one that was applied, which fields of a wrong type were ignored.';
 COMMENT ON COLUMN waybill_audit.deliveries.times_received IS 'How often the same content arrived.';
 COMMENT ON COLUMN waybill_audit.deliveries.body_sha256 IS 'SHA-256 of the exact bytes.';
 COMMENT ON COLUMN waybill_audit.deliveries.body_bytes IS 'Length of the exact bytes.';

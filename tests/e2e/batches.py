@@ -26,7 +26,7 @@ def delivery(key: UUID, order: UUID | None, outcome: str = "applied", body: byte
 def take(database: psycopg.Cursor, deliveries: list[Row], times: int = 1, quarantine_max: int = 0, boxes: list[tuple[UUID, UUID]] = []) -> tuple[list[str], list[int], list[Any]]:
     """take_deliveries(): the outcomes, the positions, and the parts of the state."""
     sql = f"""SELECT t.outcomes, t.positions, to_jsonb(t.state) FROM waybill_data.take_deliveries(
-              {rows("deliveries")}, {rows("bodies")}, %s, %s, '{{}}', %s, %s, '{{}}', '{{}}', '{{}}', '{{}}', '{{}}') t"""
+              {rows("deliveries")}, {rows("bodies")}, %s, %s, '{{}}', %s, %s, '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{}}') t"""
     given = json.dumps(deliveries)
     database.execute(sql, [given, given, [times] * len(deliveries), [quarantine_max] * len(deliveries), [order for order, _ in boxes], [box for _, box in boxes]])
     first, *parts = database.fetchall()
@@ -36,11 +36,11 @@ def take(database: psycopg.Cursor, deliveries: list[Row], times: int = 1, quaran
 def write(database: psycopg.Cursor, order: UUID, name: str, version: int, **columns: object) -> None:
     """write_states(): a new order and its entry in the feed."""
     row = {
-        "order_key": str(order), "version": version, "updated_at": "2024-12-21T00:00:00Z", "status": "unknown", "boxes_total": 0, "boxes_delivered": 0,
+        "order_key": str(order), "version": version, "updated_at": "2024-12-21T00:00:00Z", "first_seen_at": "2024-12-21T00:00:00Z", "status": "unknown", "boxes_total": 0, "boxes_delivered": 0,
         "writes": 1, "live": True, "source": "shop", "provider": "crossborderly", "order_id": name, "registers": "\\x", **columns,
     }
     entry = {"position": version, "order_key": str(order), "lane": 0, "live": True, "source": "shop"}
-    sql = f"""SELECT waybill_data.write_states({rows("orders")}, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, {rows("feed")})"""
+    sql = f"""SELECT waybill_data.write_states({rows("orders")}, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, {rows("feed")}, '{{}}')"""
     database.execute(sql, [json.dumps([row]), json.dumps([entry])])
 
 

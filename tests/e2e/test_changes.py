@@ -195,9 +195,9 @@ client narrow {{ token_sha256 = "{hashlib.sha256(token.encode()).hexdigest()}"  
     stack.sender("crossborderly").deliver(wb.status_changed("first", "IN_TRANSIT"))
     stack.query("WAYBILL_DSN", """
         WITH o AS (
-            INSERT INTO waybill_data.orders (order_key, live, source, provider, order_id, version, updated_at, status, attention, boxes_total,
-                                             boxes_delivered, writes, registers)
-            SELECT gen_random_uuid(), true, 'crowdsender', 'crowdsender', 'crowd-' || n, nextval('waybill_data.feed_position'), now(), 'unknown', '{}', 0,
+            INSERT INTO waybill_data.orders (order_key, live, source, provider, order_id, version, updated_at, first_seen_at, status, attention,
+                                             boxes_total, boxes_delivered, writes, registers)
+            SELECT gen_random_uuid(), true, 'crowdsender', 'crowdsender', 'crowd-' || n, nextval('waybill_data.feed_position'), now(), now(), 'unknown', '{}', 0,
                    0, 1, ''
             FROM generate_series(1, %s) n RETURNING order_key, version)
         INSERT INTO waybill_data.feed (position, order_key, lane, live, source)

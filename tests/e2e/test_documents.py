@@ -15,7 +15,7 @@ INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 # What is true of a box of which nothing is known but its id, and of such an order.
 BOX: wb.Json = {
-    "tracking_number": None, "carrier": None, "tracking_url": None, "status": "unknown", "status_detail": None, "provider_status": None,
+    "tracking_number": None, "carrier": None, "carrier_name": None, "tracking_url": None, "status": "unknown", "status_detail": None, "provider_status": None,
     "status_at": None, "location": None, "was_delayed": False, "had_failed_attempt": False, "shipped_at": None, "delivered_at": None,
     "estimated_delivery_date": None, "estimated_delivery_at": None, "next_attempt_at": None, "pickup_point": None, "signed_by": None,
     "proof_of_delivery": None, "documents": [], "items": [], "events": [],
@@ -23,7 +23,7 @@ BOX: wb.Json = {
 ORDER: wb.Json = {
     "order_number": None, "external_reference": None, "live": True, "status": "unknown", "attention": [], "provider_status": None,
     "status_at": None, "boxes_total": 0, "boxes_delivered": 0, "send_date": None, "courier_id": None, "shipped_at": None,
-    "delivered_at": None, "destination": None, "boxes": [], "first_event_at": None, "last_event_at": None,
+    "delivered_at": None, "destination": None, "moved_to": None, "boxes": [], "first_event_at": None, "last_event_at": None,
 }
 EVENT: wb.Json = {"status": "unknown", "status_detail": None, "provider_status": None, "location": None, "message": None}
 

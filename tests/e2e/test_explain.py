@@ -22,7 +22,7 @@ SEED = int(os.environ.get("WAYBILL_TEST_SEED", "20240501"))
 SAME = {
     None: ("order_number", "external_reference", "send_date", "courier_id", "destination"),
     "box": (
-        "delivered_at", "shipped_at", "tracking_number", "carrier", "tracking_url", "estimated_delivery_date", "estimated_delivery_at", "pickup_point",
+        "delivered_at", "shipped_at", "tracking_number", "carrier", "carrier_name", "tracking_url", "estimated_delivery_date", "estimated_delivery_at", "pickup_point",
         "was_delayed", "had_failed_attempt", "signed_by", "proof_of_delivery"),
 }
 # Of which no webhook speaks, or only by leaving something out.

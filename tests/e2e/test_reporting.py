@@ -243,12 +243,12 @@ CREATE TEMPORARY TABLE made AS
 SELECT n, md5('order' || n)::uuid AS order_key, md5('box' || n)::uuid AS box_key, md5('delivery' || n)::uuid AS delivery_id,
        timestamptz '2026-01-01 00:00Z' + n * interval '1 minute' AS at
 FROM generate_series(1, {MANY}) n;
-INSERT INTO waybill_data.orders (order_key, version, updated_at, live, source, provider, order_id, order_number, external_reference, status, status_at,
+INSERT INTO waybill_data.orders (order_key, version, updated_at, first_seen_at, live, source, provider, order_id, order_number, external_reference, status, status_at,
                                  attention, boxes_total, boxes_delivered, shipped_at, delivered_at, writes, registers)
-SELECT order_key, n, at, true, 'crowdsender', 'crowdsender', 'o' || n, 'N' || n, 'R' || n, 'delivered', at, '{{}}', 1, 1, at - interval '1 day', at, 1, '' FROM made;
+SELECT order_key, n, at, at, true, 'crowdsender', 'crowdsender', 'o' || n, 'N' || n, 'R' || n, 'delivered', at, '{{}}', 1, 1, at - interval '1 day', at, 1, '' FROM made;
 INSERT INTO waybill_data.boxes (order_key, box_key, box_id, status, status_at, tracking_number, delivered_at, was_delayed, had_failed_attempt, registers)
 SELECT order_key, box_key, 'b' || n, 'delivered', at, 'T' || n, at, false, false, '' FROM made;
-INSERT INTO waybill_data.tracking_events (order_key, event_key, box_key, delivery_id, occurred_at, status, provider_status, previous_status, register)
+INSERT INTO waybill_data.tracking_events (order_key, event_key, box_key, delivery_id, occurred_at, status, provider_status, previous_status, registers)
 SELECT order_key, box_key, box_key, delivery_id, at, 'delivered', 'DELIVERED', 'OUT_FOR_DELIVERY', '' FROM made;
 INSERT INTO waybill_data.deliveries (delivery_id, order_key, received_at, body_bytes, live, source, provider, event_type, outcome, body_sha256)
 SELECT delivery_id, order_key, at, 300, true, 'crowdsender-' || n % 4, 'crowdsender', 'trackingUpdated', 'applied', '' FROM made;

@@ -22,18 +22,18 @@ READERS = ("waybill_report", "waybill_audit")
 
 VIEWS = (
     "waybill.orders", "waybill.boxes", "waybill.tracking_events", "waybill.order_changes", "waybill.manifests", "waybill.deliveries",
-    "waybill.suspected_gaps", "waybill.statuses", "waybill.sources",
+    "waybill.suspected_gaps", "waybill.statuses", "waybill.sources", "waybill.moved_orders",
 )
 AUDIT_VIEWS = ("waybill_audit.recipients", "waybill_audit.documents", "waybill_audit.messages", "waybill_audit.deliveries",
                "waybill_audit.actions")
 TYPES = {
     "uuid": ("order_key", "box_key", "delivery_id"), "text[]": ("attention",), "boolean": ("live", "conflict", "was_delayed"),
-    "timestamp with time zone": ("status_at", "occurred_at", "received_at", "updated_at", "submitted_at"), "date": ("estimated_delivery_date",),
+    "timestamp with time zone": ("status_at", "occurred_at", "received_at", "updated_at", "first_seen_at", "submitted_at"), "date": ("estimated_delivery_date",),
     "bytea": ("body",), "jsonb": ("headers", "destination"), "text": ("previous_value", "new_value", "detail", "tracking_url"),
     # What ODBC would else take for a long text, which it can neither sort nor group by.
-    "character varying(32)": ("provider", "status", "field", "outcome"),
+    "character varying(32)": ("provider", "status", "field", "outcome", "moved_to_source"),
     "character varying(255)": (
-        "order_id", "order_number", "external_reference", "box_id", "tracking_number", "carrier", "provider_status", "status_detail",
+        "order_id", "order_number", "external_reference", "box_id", "tracking_number", "carrier", "carrier_name", "moved_to_id", "provider_status", "status_detail",
         "provider_status_detail", "courier_id", "location", "destination_country", "destination_zip", "destination_city", "shipment_id", "awb_number",
         "country", "event_type", "meaning"),
 }
@@ -404,7 +404,7 @@ def test_a_view_has_comments_everywhere(catalog: psycopg.Connection[Any], view: 
 
 # What a view has a row for each of.
 ROWS_OF = {
-    "waybill.orders": "orders", "waybill.boxes": "boxes", "waybill.tracking_events": "tracking_events", "waybill.order_changes": "order_changes",
+    "waybill.orders": "orders WHERE moved_to IS NULL", "waybill.moved_orders": "orders WHERE moved_to IS NOT NULL", "waybill.boxes": "boxes", "waybill.tracking_events": "tracking_events", "waybill.order_changes": "order_changes",
     "waybill.manifests": "manifests", "waybill.deliveries": "deliveries",
 }
 
@@ -442,8 +442,8 @@ def personal_values(value: Any, inside: bool = False) -> set[str]:
     return {value} if inside and isinstance(value, str) and len(value) >= SHORTEST_TELLING else set()
 
 
-# Members called "name" that are no names of people.
-NOT_PERSONAL = {"Colissimo", "shipment_notify", "order_notify", "stock_notify", "Origin scan"}
+# Members called "name" that are not names of people; and what names a field in the detail of a delivery.
+NOT_PERSONAL = {"street", "Colissimo", "shipment_notify", "order_notify", "stock_notify", "Origin scan"}
 
 
 def samples() -> list[tuple[str, Any]]:

@@ -216,7 +216,7 @@ class StatusClient:
 
 # What convergence leaves out.
 def comparable(document: Json) -> Json:
-    return {key: value for key, value in document.items() if key not in ("version", "updated_at")}
+    return {key: value for key, value in document.items() if key not in ("version", "updated_at", "first_seen_at")}
 
 
 # ---- CrossBorderly ----
