@@ -12,7 +12,7 @@ from waybill_client import comparable
 from waybill_stack import Stack
 
 # Every row of the views, without what says when and how often something arrived.
-ARRIVAL = ("received_at", "times_received", "body_sha256", "body_bytes", "updated_at", "version", "body", "headers")
+ARRIVAL = ("received_at", "times_received", "body_sha256", "body_bytes", "updated_at", "first_seen_at", "version", "body", "headers")
 VIEWS = (
     "waybill.orders", "waybill.boxes", "waybill.tracking_events", "waybill.order_changes", "waybill.manifests", "waybill.deliveries",
     "waybill.suspected_gaps", "waybill_audit.recipients", "waybill_audit.documents", "waybill_audit.messages",

@@ -55,7 +55,7 @@ def cross_delivered_twice() -> EventSet:
         "delivered_at": "16:45", "shipped_at": "10:00", "had_failed_attempt": True, "next_attempt_at": None,
         "signed_by": "M. García", "proof_of_delivery": "https://proof.example/5", "location": "Quito, EC",
         "events": history(("10:00", "CUSTOMS_RELEASED"), ("14:30", "OUT_FOR_DELIVERY"), ("15:00", "DELIVERY_FAILED"),
-                          ("16:45", "DELIVERED"), ("16:45", "DELIVERED"))},
+                          ("16:45", "DELIVERED"))},
         boxes_delivered=1, delivered_at="16:45", shipped_at="10:00", first_event_at="10:00", last_event_at="16:45")},
         gaps=[gap(p.name, p.number, "status", "14:30", "IN_TRANSIT", "CUSTOMS_RELEASED")])
 

@@ -117,7 +117,7 @@ def shipup_history(stack: Stack) -> tuple[str, wb.Json]:
         displayable_expected_delivery_datetime=wb.unix(180), pickup_point=point)
     stack.sender("shipup").deliver(wb.shipup_event("tracker.events.new", tracker, wb.unix(121)))
     shown = box_of(
-        str(box), tracking_number=f"AZ{box}", carrier="colissimo", tracking_url=f"https://carrier.example.test/{box}",
+        str(box), tracking_number=f"AZ{box}", carrier="colissimo", carrier_name="Colissimo", tracking_url=f"https://carrier.example.test/{box}",
         status="available_for_pickup", provider_status="pickup", status_at=wb.moment(120), location="Paris, IDF, France",
         shipped_at=wb.moment(-30), estimated_delivery_date="2024-05-03", estimated_delivery_at=wb.moment(180),
         pickup_point={
@@ -156,7 +156,7 @@ def swiftpod_history(stack: Stack) -> tuple[str, wb.Json]:
 
     def box(number: str, **known: object) -> wb.Json:
         return box_of(number, **{  # type: ignore[arg-type]
-            "tracking_number": number, "carrier": "usps", "tracking_url": f"https://carrier.example.test/{number}", "status_at": at,
+            "tracking_number": number, "carrier": "usps", "carrier_name": "USPS", "tracking_url": f"https://carrier.example.test/{number}", "status_at": at,
             "documents": papers(number), **known})
 
     boxes = [
@@ -186,8 +186,11 @@ HISTORIES = {
 def test_the_whole_document(each_stack: Stack, source: str) -> None:
     order_id, expected = HISTORIES[source](each_stack)
     document = each_stack.status.order(source, order_id)
-    assert list(document) == ["source", "provider", "id", *ORDER, "updated_at", "version"]
+    keys = list(ORDER)
+    keys.insert(keys.index("boxes"), "first_seen_at")
+    assert list(document) == ["source", "provider", "id", *keys, "updated_at", "version"]
     assert wb.comparable(document) == expected
+    assert INSTANT.fullmatch(document["first_seen_at"]) and document["first_seen_at"] <= document["updated_at"]
     assert INSTANT.fullmatch(document["updated_at"]) and document["version"] > 0
     lists = (document["boxes"], [event for box in document["boxes"] for event in box["events"]])
     assert [list(one) for many, keys in zip(lists, (box_of(""), event_of(""))) for one in many if list(one) != list(keys)] == []
