@@ -37,7 +37,7 @@ LIB_SOURCES := $(sort $(wildcard src/base/*.c src/adapter/*.c src/domain/*.c src
 CLI_SOURCES := $(sort $(wildcard src/cli/*.c))
 UNIT_SOURCES := $(sort $(wildcard tests/unit/test_*.c))
 LIVES := $(sort $(wildcard src/cli/lives/*.life))
-MIGRATIONS := $(sort $(wildcard schema/*.sql))
+SCHEMA := migrations views functions
 PAGES := $(sort $(wildcard src/app/pages/*)) docs/openapi.json
 FORMATTED = $(sort $(shell find src cgi-bin tests -name '*.[ch]'))
 
@@ -45,7 +45,7 @@ FORMATTED = $(sort $(shell find src cgi-bin tests -name '*.[ch]'))
 FUZZ_TARGETS := $(sort $(patsubst tests/fuzz/fuzz_%.c,%,$(filter-out %/fuzz_provider.c,$(wildcard tests/fuzz/fuzz_*.c))) \
 	$(patsubst src/domain/providers/%.c,provider_%,$(wildcard src/domain/providers/*.c)))
 
-LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/pages.o
+LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/pages.o $(SCHEMA:%=$(BUILD)/%.o)
 CLI_OBJECTS := $(CLI_SOURCES:%.c=$(BUILD)/%.o)
 FUZZ_PROGRAMS := $(FUZZ_TARGETS:%=$(BUILD)/targets/%)
 UNIT_TESTS := $(UNIT_SOURCES:tests/unit/%.c=$(BUILD)/unit/%)
@@ -81,7 +81,7 @@ $(CGIBIN)/webhook.fcgi $(CGIBIN)/status.fcgi: $(CGIBIN)/%.fcgi: $(BUILD)/cgi-bin
 	@mkdir -p $(@D)
 	$(call SHOW,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
-$(BUILD)/waybill: $(CLI_OBJECTS) $(BUILD)/migrations.o $(BUILD)/samples.o $(BUILD)/lives.o $(BUILD)/libwaybill.a
+$(BUILD)/waybill: $(CLI_OBJECTS) $(BUILD)/samples.o $(BUILD)/lives.o $(BUILD)/libwaybill.a
 	$(call SHOW,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS) $(CLI_LIBS)
 
 # The parcel lives of `waybill simulate` too, one after the other.
@@ -93,20 +93,21 @@ $(BUILD)/lives.S: $(LIVES) Makefile
 $(BUILD)/lives.o: $(BUILD)/lives.S
 	$(call SHOW,AS)$(CC) -c -o $@ $<
 
-# Files that travel inside the programs, as a table of name, text and length that ends with zeros: the migrations, so that `waybill migrate` needs no
+# Files that travel inside the programs, as a table of name, text and length that ends with zeros: the schema, so that `waybill migrate` needs no
 # folder, the pages of status.fcgi, and the sample configuration for `waybill init`.
-$(BUILD)/migrations.S: $(MIGRATIONS)
+# A folder changes when a file comes or goes.
+$(foreach folder,$(SCHEMA),$(eval $(BUILD)/$(folder).S: schema/$(folder) $(sort $(wildcard schema/$(folder)/*.sql))))
 $(BUILD)/pages.S: $(PAGES)
 $(BUILD)/samples.S: apache-conf/waybill.conf.sample
-$(BUILD)/migrations.S $(BUILD)/pages.S $(BUILD)/samples.S: $(BUILD)/%.S: Makefile
+$(SCHEMA:%=$(BUILD)/%.S) $(BUILD)/pages.S $(BUILD)/samples.S: $(BUILD)/%.S: Makefile
 	@mkdir -p $(@D)
 	@{ printf '.section .rodata\n.globl $(*:s=)_table\n.balign 8\n'; n=0; \
-	  for f in $(filter-out Makefile,$^); do n=$$((n+1)); \
+	  for f in $(filter-out Makefile $(SCHEMA:%=schema/%),$^); do n=$$((n+1)); \
 	    printf 'n%d: .asciz "%s"\nt%d: .incbin "%s"\ne%d: .byte 0\n' $$n "$$(basename $$f)" $$n "$$f" $$n; done; \
 	  printf '.section .data.rel.ro,"aw"\n.balign 8\n$(*:s=)_table:\n'; \
 	  i=0; while [ $$i -lt $$n ]; do i=$$((i+1)); printf '.quad n%d, t%d, e%d - t%d\n' $$i $$i $$i $$i; done; \
 	  printf '.quad 0, 0, 0\n.section .note.GNU-stack,"",%%progbits\n'; } > $@
-$(BUILD)/migrations.o $(BUILD)/pages.o $(BUILD)/samples.o: %.o: %.S
+$(SCHEMA:%=$(BUILD)/%.o) $(BUILD)/pages.o $(BUILD)/samples.o: %.o: %.S
 	$(call SHOW,AS)$(CC) -c -o $@ $<
 
 $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libwaybill.a
@@ -298,6 +299,8 @@ torture: ## faults at random moments under load, and an audit after each (tests/
 BENCH_SECONDS ?= 8
 BENCH_ROUNDS ?= 3
 BENCH_ORDERS ?= 1000000
+BENCH_ONLY ?=
+BENCH_AGAINST ?=
 BENCH_JSON ?=
 BENCH_SVG ?= $(BUILD)/bench/chart.svg
 BENCH_TMP ?= /var/tmp
@@ -307,14 +310,17 @@ RECOVERY_ROUNDS ?= 5
 bench: ## the benchmarks, side by side (tests/bench/README.md)
 	@tests/bench/deps.sh
 	+@$(MAKE) --no-print-directory all bench-programs
-	@exec env BUILD='$(BUILD)' CGIBIN='$(CGIBIN)' BENCH_SECONDS='$(BENCH_SECONDS)' BENCH_ROUNDS='$(BENCH_ROUNDS)' BENCH_ORDERS='$(BENCH_ORDERS)' \
+	@exec env BUILD='$(BUILD)' CGIBIN='$(CGIBIN)' CC='$(CC)' SANITIZE='$(SANITIZE)' OPTIMISE='$(OPTIMISE)' \
+		CPPFLAGS='$(CPPFLAGS)' CFLAGS='$(CFLAGS)' LDFLAGS='$(LDFLAGS)' \
+		BENCH_SECONDS='$(BENCH_SECONDS)' BENCH_ROUNDS='$(BENCH_ROUNDS)' BENCH_ORDERS='$(BENCH_ORDERS)' \
+		BENCH_ONLY='$(BENCH_ONLY)' BENCH_AGAINST='$(BENCH_AGAINST)' \
 		BENCH_JSON='$(BENCH_JSON)' BENCH_SVG='$(BENCH_SVG)' BENCH_TMP='$(BENCH_TMP)' /usr/bin/python3 tests/bench/bench.py
 bench-recovery: ## seconds from a kill to the next 200 (tests/bench/README.md)
 	@tests/bench/deps.sh recovery
 	+@$(MAKE) --no-print-directory all bench-programs
 	@exec env BUILD='$(BUILD)' CGIBIN='$(CGIBIN)' RECOVERY_ROUNDS='$(RECOVERY_ROUNDS)' BENCH_JSON='$(BENCH_JSON)' BENCH_TMP='$(BENCH_TMP)' \
 		/usr/bin/python3 tests/bench/recovery.py
-bench-programs: $(BUILD)/bench/sign_events $(BUILD)/bench/null_responder
+bench-programs: $(BUILD)/bench/sign_events $(BUILD)/bench/null_responder $(BUILD)/bench/delay_proxy
 $(BUILD)/bench/%: tests/bench/%.c $(BUILD)/libwaybill.a
 	@mkdir -p $(@D)
 	$(call SHOW,BENCH)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(BUILD)/libwaybill.a $(ALL_LDFLAGS) $(PKG_LIBS)
@@ -346,10 +352,10 @@ $(BUILD)/man/waybill.conf.5: man/waybill.conf.5.in $(BUILD)/waybill
 
 .PHONY: install uninstall
 install: all man ## programs, schema and configuration examples to $(DESTDIR)$(prefix)
-	install -d '$(LIBEXEC)' '$(BIN)' '$(SHARE)/schema'
+	install -d '$(LIBEXEC)' '$(BIN)' $(SCHEMA:%='$(SHARE)/schema/%')
 	install -m 0755 $(CGIBIN)/webhook.fcgi $(CGIBIN)/status.fcgi '$(LIBEXEC)'
 	install -m 0755 $(BUILD)/waybill '$(BIN)'
-	install -m 0644 $(MIGRATIONS) '$(SHARE)/schema'
+	$(foreach folder,$(SCHEMA),install -m 0644 schema/$(folder)/*.sql '$(SHARE)/schema/$(folder)' &&) true
 	for f in $(MAN_PAGES); do install -D -m 0644 "$$f" '$(MAN)'/man"$${f##*.}"/"$${f##*/}" || exit 1; done
 	install -d '$(COMPLETIONS)' '$(DESTDIR)$(ZSH_COMPLETIONS)'
 	$(BUILD)/waybill completion bash > '$(COMPLETIONS)/waybill'
@@ -398,7 +404,9 @@ help: ## this list
 		'TORTURE_KINDS=…' 'torture: only the kinds whose names match this pattern' \
 		'BENCH_SECONDS=$(BENCH_SECONDS)' 'bench: the length of a phase' \
 		'BENCH_ROUNDS=$(BENCH_ROUNDS)' 'bench: how often each phase runs' \
-		'BENCH_ORDERS=$(BENCH_ORDERS)' 'bench: orders stored for the scale figures' \
+		'BENCH_ORDERS=$(BENCH_ORDERS)' 'bench: orders stored for the scale figures; 0: without those' \
+		'BENCH_ONLY=…' 'bench: only the figures whose names match one of these patterns' \
+		'BENCH_AGAINST=…' 'bench: another commit, measured beside this one' \
 		'BENCH_JSON=$(BENCH_JSON)' 'bench, bench-recovery: the figures go to this file too' \
 		'BENCH_SVG=$(BENCH_SVG)' 'bench: the chart' \
 		'BENCH_TMP=$(BENCH_TMP)' 'bench, bench-recovery: where the database lives meanwhile' \

@@ -4,6 +4,7 @@ CREATE OR REPLACE FUNCTION waybill_data.find_orders(
     the_live boolean, visible_sources text[], before_position bigint, max_rows integer)
 RETURNS TABLE (order_key uuid, version bigint) LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 100
 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 AS $$
 #variable_conflict use_column

@@ -4,7 +4,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
-    PERFORM FROM waybill_data.lanes l WHERE l.lane = 0 FOR NO KEY UPDATE;
+    PERFORM waybill_data.lock_lane();
     WITH gone AS (
         DELETE FROM waybill_data.bodies b USING waybill_data.deliveries d
         WHERE d.delivery_id = ANY (delivery_ids) AND b.received_at = d.received_at AND b.delivery_id = d.delivery_id

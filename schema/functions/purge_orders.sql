@@ -6,21 +6,17 @@ AS $$
 DECLARE
     keys uuid[];
 BEGIN
-    PERFORM FROM waybill_data.lanes l WHERE l.lane = 0 FOR NO KEY UPDATE;
+    PERFORM waybill_data.lock_lane();
     keys := ARRAY(SELECT p.order_key FROM waybill_data.personal_orders p WHERE p.order_key = ANY (order_keys) ORDER BY 1);
-    WITH written AS (
-        UPDATE waybill_data.orders o SET
-            destination = (
-                SELECT ('{' || string_agg(to_json(m.key) || ':' || CASE WHEN m.key IN ('country', 'zip', 'city') THEN m.value::text ELSE 'null' END, ',') || '}')::json
-                FROM json_each(o.destination) m),
-            version = nextval('waybill_data.feed_position'), updated_at = clock_timestamp(), writes = o.writes + 1
-        WHERE o.order_key = ANY (keys)
-        RETURNING o.version, o.order_key, o.live, o.source)
-    INSERT INTO waybill_data.feed (position, order_key, lane, live, source) SELECT w.version, w.order_key, 0, w.live, w.source FROM written w;
+    UPDATE waybill_data.orders o SET destination = (
+        SELECT ('{' || string_agg(to_json(m.key) || ':' || CASE WHEN m.key IN ('country', 'zip', 'city') THEN m.value::text ELSE 'null' END, ',') || '}')::json
+        FROM json_each(o.destination) m)
+    WHERE o.order_key = ANY (keys) AND o.destination IS NOT NULL;
     UPDATE waybill_data.boxes b SET signed_by = NULL, proof_of_delivery = NULL, label_url = NULL
     WHERE b.order_key = ANY (keys) AND (b.signed_by IS NOT NULL OR b.proof_of_delivery IS NOT NULL OR b.label_url IS NOT NULL);
     UPDATE waybill_data.tracking_events e SET message = NULL WHERE e.order_key = ANY (keys) AND e.message IS NOT NULL;
     DELETE FROM waybill_data.documents t WHERE t.order_key = ANY (keys);
+    PERFORM waybill_data.announce_orders(keys);
     RETURN cardinality(keys);
 END
 $$;

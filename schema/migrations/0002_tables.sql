@@ -89,7 +89,8 @@ CREATE TABLE waybill_data.orders (
     source text COLLATE "C" NOT NULL,
     provider text COLLATE "C" NOT NULL,
     order_id text COLLATE "C" NOT NULL,
-    attention text[] COLLATE "C" NOT NULL,
+    -- Null: there is no reason.
+    attention text[] COLLATE "C",
     own_provider_status text COLLATE "C",
     own_status_detail text COLLATE "C",
     -- Of a known length: a driver takes text for a long one, which it can neither sort nor group by. Nothing is cut, since longer ids are quarantined.
@@ -160,7 +161,8 @@ CREATE TABLE waybill_data.tracking_events (
     previous_status text COLLATE "C",
     -- Further words this event counts as when gaps are looked for.
     stands_for text[] COLLATE "C",
-    registers bytea NOT NULL,
+    -- The key of the one register that the row is, without the delivery.
+    register bytea NOT NULL,
     PRIMARY KEY (order_key, event_key)
 );
 COMMENT ON TABLE waybill_data.tracking_events IS 'The history of the boxes.';

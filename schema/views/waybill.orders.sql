@@ -3,7 +3,7 @@
 -- length in the table, for a cast would keep the index from being used.
 CREATE OR REPLACE VIEW waybill.orders AS
 SELECT o.order_key, o.source::varchar(32) AS source, o.provider::varchar(32) AS provider, o.live, o.order_id::varchar(255) AS order_id, o.order_number,
-       o.external_reference, o.status::varchar(32) AS status, o.attention, o.own_provider_status::varchar(255) AS provider_status,
+       o.external_reference, o.status::varchar(32) AS status, COALESCE(o.attention, '{}') AS attention, o.own_provider_status::varchar(255) AS provider_status,
        o.own_status_detail::varchar(255) AS provider_status_detail, o.status_at, o.boxes_total, o.boxes_delivered, o.send_date,
        o.courier_id::varchar(255) AS courier_id, o.shipped_at, o.delivered_at, (o.destination ->> 'country')::varchar(255) AS destination_country,
        (o.destination ->> 'zip')::varchar(255) AS destination_zip, (o.destination ->> 'city')::varchar(255) AS destination_city, o.first_event_at,

@@ -1,10 +1,11 @@
+-- Every event has its box. PostgreSQL takes an inner join by two keys for one that finds next to nothing, and leaves a LEFT JOIN out where box_id is not asked for.
 CREATE OR REPLACE VIEW waybill.tracking_events AS
 SELECT e.order_key, e.box_key, o.source::varchar(32) AS source, o.live, o.order_id::varchar(255) AS order_id, b.box_id::varchar(255) AS box_id,
        e.occurred_at, e.status::varchar(32) AS status, e.status_detail::varchar(255) AS status_detail,
        e.provider_status::varchar(255) AS provider_status, e.location::varchar(255) AS location, d.received_at, e.delivery_id
 FROM waybill_data.tracking_events e
 JOIN waybill_data.orders o ON o.order_key = e.order_key
-JOIN waybill_data.boxes b ON b.order_key = e.order_key AND b.box_key = e.box_key
+LEFT JOIN waybill_data.boxes b ON b.order_key = e.order_key AND b.box_key = e.box_key
 LEFT JOIN waybill_data.deliveries d ON d.delivery_id = e.delivery_id;
 GRANT SELECT ON waybill.tracking_events TO waybill_report, waybill_audit;
 

@@ -206,10 +206,8 @@ static bool collect_claim(void *context, const struct fold_claim *claim) {
     struct strbuf value = STRBUF_INIT(LIMIT_ANSWER), item = STRBUF_INIT(LIMIT_ANSWER);
     struct json_writer writer;
     struct told_claim *kept = &explainer->claims[explainer->count++];
-    *kept = (struct told_claim){.fact = claim->fact,
-                                .at = claim->at,
-                                .derived = claim->derived,
-                                .told = explainer->told};
+    *kept = (struct told_claim){
+        .fact = claim->fact, .at = claim->at, .derived = claim->derived, .told = explainer->told};
     json_writer_init(&writer, &value);
     put_claim(&writer, claim, full);
     add_item(&item, claim);
@@ -249,8 +247,7 @@ static bool read_told(struct explainer *explainer, const struct store_told *told
     enum ingest_reading reading = ingest_read(&delivery, provider, arena);
     bool ok = reading != INGEST_NO_MEMORY;
     *unreadable = reading != INGEST_READ || delivery.reading != READING_APPLIED ||
-                  !delivery.has_order ||
-                  !uuid_eq(&delivery.order, &explainer->explanation->order);
+                  !delivery.has_order || !uuid_eq(&delivery.order, &explainer->explanation->order);
     if (ok && !*unreadable) {
         ok = collect_claims(explainer, told, &delivery, arena);
     }
@@ -457,8 +454,8 @@ static void put_values(struct json_writer *writer, const struct explainer *expla
     if (row->rule == RULE_LATEST) {
         stated.key = registers->keys[row->number];
     }
-    bool is_known = row->rule == RULE_LATEST ? stated.key.data != NULL
-                                             : fact_is_said(row, &values[fact]);
+    bool is_known =
+        row->rule == RULE_LATEST ? stated.key.data != NULL : fact_is_said(row, &values[fact]);
     if (!is_known || (row->personal && !explainer->explanation->full)) {
         return;
     }
@@ -529,8 +526,8 @@ static void put_box_facts(struct json_writer *writer, const struct explainer *ex
         put_time_fact(writer, explainer, &shipped, box->shipped_at);
     }
     for (enum fact fact = FACT_SHIPPED_AT + 1; fact < FACT_DOCUMENT; fact++) {
-        bool hidden = fact == FACT_TRACKING_URL_TEMPLATE &&
-                      box->values[FACT_TRACKING_URL].text.len > 0;
+        bool hidden =
+            fact == FACT_TRACKING_URL_TEMPLATE && box->values[FACT_TRACKING_URL].text.len > 0;
         if (!hidden) {
             put_values(writer, explainer, fact, box->box_id, box->values, &box->registers);
         }
@@ -601,7 +598,7 @@ static void put_events(struct json_writer *writer, const struct explainer *expla
         const struct stated stated = {.fact = FACT_EVENT,
                                       .box_id = box->box_id,
                                       .item = slice_from_cstr(item),
-                                      .key = event->registers.keys[REGISTER_ROW]};
+                                      .key = event->register_key};
         begin_fact(writer, &stated);
         put_event(writer,
                   &(struct event_view){event->occurred_at, event->status, event->detail,

@@ -927,7 +927,7 @@ static bool open_shelter(struct ingest *ingest, const struct settings *settings,
 
 static bool open_queues(struct ingest *ingest, const struct settings *settings, struct err *err) {
     struct batch_options options = queue_options(ingest, settings);
-    options.committers = settings->connections;
+    options.committers = 1; /* one lane, one writer */
     options.open = open_store;
     options.close = close_store;
     options.renew = renew;

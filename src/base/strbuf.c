@@ -49,6 +49,10 @@ char *strbuf_reserve(struct strbuf *buf, size_t len) {
     return data + buf->len;
 }
 
+void strbuf_fail(struct strbuf *buf) {
+    buf->failed = true;
+}
+
 void strbuf_commit(struct strbuf *buf, size_t len) {
     if (!buf->failed)
         buf->len += len;

@@ -25,6 +25,8 @@ void strbuf_free(struct strbuf *buf);
 /* Empties the buffer, keeps its memory, forgets a failure. */
 void strbuf_clear(struct strbuf *buf);
 MUST_CHECK bool strbuf_failed(const struct strbuf *buf);
+/* What was to be added cannot be made: a failure like any other. */
+void strbuf_fail(struct strbuf *buf);
 
 void strbuf_add(struct strbuf *buf, const void *data, size_t len);
 void strbuf_add_slice(struct strbuf *buf, struct slice s);

@@ -8,6 +8,7 @@
 #include "base/hex.h"
 #include "engine/store.h"
 #include "engine/store_init.h"
+#include "engine/store_migrate.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,9 +19,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-extern const struct store_migration migration_table[];
-/* apache-conf/waybill.conf.sample, made part of the program by the build in the same way. */
-extern const struct store_migration sample_table[];
+/* apache-conf/waybill.conf.sample, made part of the program by the build. */
+extern const struct file {
+    const char *name;
+    const char *text;
+    size_t len;
+} sample_table[];
 
 #define DSN_MAX 8192
 #define CONFIG_MAX ((size_t)256 * 1024)
@@ -47,7 +51,7 @@ static void put(const char *text) {
     fputs(text, stdout);
 }
 
-static void tell(const char *text) {
+static void report(const char *text) {
     printf("%s\n", text);
 }
 
@@ -67,7 +71,7 @@ static void add_dsn_line(struct strbuf *out, const struct setup *setup, const st
 /* The sample, with these connection strings, and with its sources and clients as comments: their
  * secrets do not exist yet. */
 static void add_config(struct strbuf *out, const struct setup *setup) {
-    struct slice rest = slice_from_cstr(sample_table[0].sql), line;
+    struct slice rest = {sample_table[0].text, sample_table[0].len}, line;
     bool in_example = false;
     while (rest.len > 0) {
         (void)slice_split(rest, '\n', &line, &rest);
@@ -170,15 +174,14 @@ static bool look(struct setup *setup, struct err *err) {
 }
 
 static bool show_sql(const struct setup *setup, struct err *err) {
-    int64_t last = 0;
-    if (setup->site.has_database && !store_last_migration(setup->database_dsn.data, &last, err)) {
-        return false;
-    }
     if (!setup->site.has_database) {
         printf(STORE_CREATE_DATABASE ";\n", setup->database);
     }
     printf("\\connect %s\n", setup->database);
-    store_migration_script(migration_table, last, put);
+    if (!store_migrate_script(setup->site.has_database ? setup->database_dsn.data : NULL, put,
+                              err)) {
+        return false;
+    }
     for (size_t i = 0; !setup->has_config && i < ARRAY_LEN(setup->logins); i++) {
         if (!setup->logins[i].exists) {
             printf("ALTER ROLE %s LOGIN PASSWORD '…';\n", setup->logins[i].role);
@@ -205,24 +208,24 @@ static bool set_passwords(struct setup *setup, struct err *err) {
 }
 
 static bool set_up_database(struct setup *setup, struct err *err) {
-    size_t ran = 0;
+    struct store_migrated ran;
     if (!setup->site.has_database &&
         !store_create_database(setup->server_dsn.data, setup->database, err)) {
         return false;
     }
     printf("database %s: %s\n", setup->database, setup->site.has_database ? "is there" : "created");
-    if (!store_migrate(setup->database_dsn.data, migration_table, tell, &ran, err)) {
+    if (!store_migrate(setup->database_dsn.data, report, &ran, err)) {
         return false;
     }
-    printf("schema: %s\n", ran > 0 ? "brought up to date" : "is current");
+    printf("schema: %s\n", ran.anything ? "brought up to date" : "is current");
     if (!setup->has_config && !set_passwords(setup, err)) {
         return false;
     }
     const struct action_count counts[] = {{"databases", !setup->site.has_database},
-                                          {"migrations", (int64_t)ran},
+                                          {"migrations", (int64_t)ran.migrations},
                                           {"roles", setup->roles}};
     struct action action;
-    return (ran == 0 && setup->roles == 0) ||
+    return (!ran.anything && setup->roles == 0) ||
            (action_begin(&action, setup->invocation, setup->database_dsn.data, err) &&
             action_end(&action, true, counts, ARRAY_LEN(counts), err));
 }

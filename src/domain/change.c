@@ -119,6 +119,11 @@ static void add_ordered(struct strbuf *out, int64_t value) {
     strbuf_add_be64(out, (uint64_t)value ^ UINT64_C(0x8000000000000000));
 }
 
+static void add_numbers(struct strbuf *out, const struct key_base *base) {
+    add_ordered(out, base->version_at);
+    add_ordered(out, base->number);
+}
+
 /* A webhook has at most LIMIT_CHANGES changes of a kind, which two bytes hold. */
 static void add_event_key(struct strbuf *out, const struct uuid *delivery, uint32_t change) {
     strbuf_add(out, delivery->bytes, sizeof(delivery->bytes));
@@ -126,8 +131,7 @@ static void add_event_key(struct strbuf *out, const struct uuid *delivery, uint3
 }
 
 void fact_key(struct strbuf *out, const struct key_base *base, uint32_t change) {
-    add_ordered(out, base->version_at);
-    add_ordered(out, base->number);
+    add_numbers(out, base);
     add_event_key(out, base->delivery, change);
 }
 
@@ -141,8 +145,7 @@ static enum phase phase_of(const struct status_report *report, bool of_order) {
 void status_key(struct strbuf *out, const struct status_report *report, bool of_order,
                 const struct key_base *base, uint32_t change) {
     strbuf_add_char(out, (char)(phase_of(report, of_order) - PHASE_UNKNOWN));
-    add_ordered(out, base->version_at);
-    add_ordered(out, base->number);
+    add_numbers(out, base);
     strbuf_add_char(out, (char)status_rank(report->status));
     strbuf_add_slice(out, report->provider_status);
     strbuf_add_char(out, '\0');

@@ -38,8 +38,8 @@ static const struct fact_row ROWS[] = {
     OWN_ROW(OWN_STATUS, "own_status", GROUP, STATUS, false, 0,
             "The status that the sender reports of the order itself.", SUBJECT_ORDER) /**/
     ORDER_FACTS(ORDER_ROW)                                                            /**/
-    OWN_ROW(BOX_LIST, "box_list", LIST, LATEST, false, 6,
-            "The sender's list of the order's boxes.", SUBJECT_ORDER) /**/
+    OWN_ROW(BOX_LIST, "box_list", LIST, LATEST, false, 6, "The sender's list of the order's boxes.",
+            SUBJECT_ORDER) /**/
     OWN_ROW(STATUS, "status", GROUP, STATUS, false, 0, "The box's status, with its place and time.",
             SUBJECT_BOX) /**/
     OWN_ROW(REMOVED, "removed", TIME, LATEST, false, -1,
@@ -47,10 +47,11 @@ static const struct fact_row ROWS[] = {
     OWN_ROW(DELIVERED_AT, "delivered_at", TIME, STATUS, false, 1,
             "When the box was delivered; kept when a return follows.", SUBJECT_BOX) /**/
     OWN_ROW(SHIPPED_AT, "shipped_at", TIME, EARLIEST, false, 2,
-            "When the box entered the carrier's network.", SUBJECT_BOX)   /**/
-    BOX_FACTS(BOX_ROW)                                                    /**/
+            "When the box entered the carrier's network.", SUBJECT_BOX)                      /**/
+    BOX_FACTS(BOX_ROW)                                                                       /**/
     OWN_ROW(DOCUMENT, "document", GROUP, EVER, true, -1, "A paper of the box.", SUBJECT_BOX) /**/
-    OWN_ROW(EVENT, "event", GROUP, SNAPSHOT, false, -1, "A row of the box's history.", SUBJECT_BOX)};
+    OWN_ROW(EVENT, "event", GROUP, SNAPSHOT, false, -1, "A row of the box's history.",
+            SUBJECT_BOX)};
 
 const struct fact_row *fact_row(enum fact fact) {
     return &ROWS[fact];

@@ -45,14 +45,12 @@
 /* In the order in which an explanation shows them. */
 enum fact {
     FACT_OWN_STATUS, /* the order's */
-    ORDER_FACTS(FACT_CONSTANT)
-    FACT_BOX_LIST,
+    ORDER_FACTS(FACT_CONSTANT) FACT_BOX_LIST,
     FACT_STATUS, /* a box's, as all that follow */
     FACT_REMOVED,
     FACT_DELIVERED_AT,
     FACT_SHIPPED_AT,
-    BOX_FACTS(FACT_CONSTANT)
-    FACT_DOCUMENT,
+    BOX_FACTS(FACT_CONSTANT) FACT_DOCUMENT,
     FACT_EVENT, /* a row of the history */
     FACT_COUNT
 };

@@ -85,7 +85,9 @@ static bool is_same(struct fold *fold, const struct holder *holder, enum fact fa
     const struct fact_value *held = &holder->values[fact];
     struct slice digest;
     if (!(*holder->digests >> fact & 1)) {
-        return held->number == said->number && slice_eq(held->text, said->text);
+        /* Each type uses one of the two; the other is of no meaning. */
+        return held->text.len + said->text.len > 0 ? slice_eq(held->text, said->text)
+                                                   : held->number == said->number;
     }
     if (!fact_digest(said->text, fold->arena, &digest)) {
         fold->failed = true;
@@ -102,9 +104,8 @@ static void fold_value(struct fold *fold, const struct holder *holder, enum fact
     if (!fact_is_said(row, &said)) {
         return;
     }
-    show_claim(fold,
-               &(struct fold_claim){
-                   .fact = fact, .box_id = holder->box_id, .key = key, .value = &said});
+    show_claim(fold, &(struct fold_claim){
+                         .fact = fact, .box_id = holder->box_id, .key = key, .value = &said});
     if (row->rule == RULE_LATEST) {
         struct slice *held_key = &holder->registers->keys[row->number];
         if (!wins(key, *held_key)) {
@@ -233,9 +234,10 @@ static void fold_shipped(struct fold *fold, struct box_state *box, int64_t at, b
                                           .at = at,
                                           .derived = derived});
     bool earlier = box->shipped_at == TIMESTAMP_NONE || at < box->shipped_at;
-    if (derived ? is_senders || !earlier
-                : is_senders && !earlier &&
-                      (at > box->shipped_at || slice_cmp(key, *held_key) >= 0)) {
+    bool repeats = at == box->shipped_at && is_senders && slice_cmp(key, *held_key) >= 0;
+    bool loses = derived ? is_senders || !earlier
+                         : is_senders && !earlier && (at > box->shipped_at || repeats);
+    if (loses) {
         return;
     }
     mark_changed(&box->row);
@@ -248,10 +250,8 @@ static void fold_shipped(struct fold *fold, struct box_state *box, int64_t at, b
 
 static void fold_delivered(struct fold *fold, struct box_state *box, int64_t at, struct slice key) {
     struct slice *held_key = &box->registers.keys[REGISTER_DELIVERED_AT];
-    show_claim(fold, &(struct fold_claim){.fact = FACT_DELIVERED_AT,
-                                          .box_id = box->box_id,
-                                          .key = key,
-                                          .at = at});
+    show_claim(fold, &(struct fold_claim){
+                         .fact = FACT_DELIVERED_AT, .box_id = box->box_id, .key = key, .at = at});
     if (wins(key, *held_key)) {
         *held_key = key;
         mark_changed(&box->row);
@@ -281,9 +281,8 @@ static void fold_status(struct fold *fold, struct box_state *box,
                         const struct status_report *report, size_t change, struct slice fact_key) {
     struct slice key = make_status_key(fold, report, false, change);
     struct slice *held_key = &box->registers.keys[REGISTER_STATUS];
-    show_claim(fold,
-               &(struct fold_claim){
-                   .fact = FACT_STATUS, .box_id = box->box_id, .key = key, .report = report});
+    show_claim(fold, &(struct fold_claim){
+                         .fact = FACT_STATUS, .box_id = box->box_id, .key = key, .report = report});
     if (wins(key, *held_key)) {
         *held_key = key;
         mark_changed(&box->row);
@@ -339,8 +338,7 @@ static bool is_same_event(struct fold *fold, const struct event_state *event,
     return event->occurred_at == said->occurred_at && event->status == said->status &&
            slice_eq(event->detail, said->detail) &&
            slice_eq(event->provider_status, said->provider_status) &&
-           slice_eq(event->location, said->location) &&
-           is_same_message(fold, event, said->message);
+           slice_eq(event->location, said->location) && is_same_message(fold, event, said->message);
 }
 
 static struct event_state *event_of(struct fold *fold, const struct uuid *key,
@@ -374,12 +372,12 @@ static void fold_event(struct fold *fold, const struct tracking_event *said,
                                           .event = said,
                                           .event_key = event_key});
     struct event_state *event = event_of(fold, event_key, box_key);
-    if (event == NULL || !wins(key, event->registers.keys[REGISTER_ROW])) {
+    if (event == NULL || !wins(key, event->register_key)) {
         return;
     }
     fold->order->changed = fold->order->changed || !is_same_event(fold, event, said);
     mark_changed(&event->row);
-    event->registers.keys[REGISTER_ROW] = key;
+    event->register_key = key;
     event->delivery = *fold->base.delivery;
     event->occurred_at = said->occurred_at;
     event->status = said->status;
@@ -456,7 +454,7 @@ bool fold_manifest(struct manifest_state *manifest, const struct changes *change
     struct fold fold;
     fold_begin(&fold, changes, delivery, arena);
     struct slice key = make_fact_key(&fold, 0);
-    struct slice *held_key = &manifest->registers.keys[REGISTER_ROW];
+    struct slice *held_key = &manifest->registers.keys[REGISTER_MANIFEST];
     if (wins(key, *held_key)) {
         *held_key = key;
         mark_changed(&manifest->row);
@@ -471,8 +469,9 @@ bool fold_loses_span(struct order_state *order) {
         const struct event_state *event = order->events.items[i];
         bool moved = event->row == ROW_CHANGED && event->occurred_at != event->stored_occurred_at;
         order->span_is_lost =
-            order->span_is_lost || (moved && (event->stored_occurred_at == order->stored.first_event_at ||
-                                              event->stored_occurred_at == order->stored.last_event_at));
+            order->span_is_lost ||
+            (moved && (event->stored_occurred_at == order->stored.first_event_at ||
+                       event->stored_occurred_at == order->stored.last_event_at));
     }
     return order->span_is_lost;
 }

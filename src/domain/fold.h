@@ -25,16 +25,16 @@ struct fold_input {
  * set. */
 struct fold_claim {
     enum fact fact;
-    struct slice box_id; /* empty: the order */
-    struct slice key;    /* by which it is compared */
-    const struct fact_value *value;       /* a fact of ORDER_FACTS or BOX_FACTS */
-    const struct status_report *report;   /* a status */
-    const struct order_change *box_list;  /* FACT_BOX_LIST */
-    int64_t at;                           /* FACT_DELIVERED_AT, FACT_SHIPPED_AT */
-    bool derived;                         /* FACT_SHIPPED_AT: taken from a status */
-    const struct document *document;      /* FACT_DOCUMENT */
-    const struct tracking_event *event;   /* FACT_EVENT */
-    const struct uuid *event_key;         /* FACT_EVENT */
+    struct slice box_id;                 /* empty: the order */
+    struct slice key;                    /* by which it is compared */
+    const struct fact_value *value;      /* a fact of ORDER_FACTS or BOX_FACTS */
+    const struct status_report *report;  /* a status */
+    const struct order_change *box_list; /* FACT_BOX_LIST */
+    int64_t at;                          /* FACT_DELIVERED_AT, FACT_SHIPPED_AT */
+    bool derived;                        /* FACT_SHIPPED_AT: taken from a status */
+    const struct document *document;     /* FACT_DOCUMENT */
+    const struct tracking_event *event;  /* FACT_EVENT */
+    const struct uuid *event_key;        /* FACT_EVENT */
 };
 
 /* Is shown every claim, for an explanation. False ends the fold. */
@@ -43,9 +43,9 @@ struct fold_watch {
     void *context;
 };
 
-/* Folds INPUT into ORDER, whose boxes, rows of the history and papers that INPUT speaks of are there
- * as far as they are stored. What is kept of INPUT is borrowed from it; the rest is ARENA's. WATCH
- * may be NULL. False without memory, or when WATCH says so. */
+/* Folds INPUT into ORDER, whose boxes, rows of the history and papers that INPUT speaks of are
+ * there as far as they are stored. What is kept of INPUT is borrowed from it; the rest is ARENA's.
+ * WATCH may be NULL. False without memory, or when WATCH says so. */
 MUST_CHECK bool fold_order(struct order_state *order, const struct fold_input *input,
                            const struct fold_watch *watch, struct arena *arena);
 /* The same for a manifest, which belongs to no order. */

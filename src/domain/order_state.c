@@ -49,8 +49,8 @@ void box_state_init(struct box_state *box) {
 }
 
 void event_state_init(struct event_state *event) {
-    *event = (struct event_state){.occurred_at = TIMESTAMP_NONE,
-                                  .stored_occurred_at = TIMESTAMP_NONE};
+    *event =
+        (struct event_state){.occurred_at = TIMESTAMP_NONE, .stored_occurred_at = TIMESTAMP_NONE};
 }
 
 struct slice order_field_name(enum order_field field) {

@@ -61,11 +61,9 @@ struct event_state {
     int64_t occurred_at, stored_occurred_at;
     enum status status;
     struct slice detail, provider_status, location, message, previous_status, stands_for;
-    bool message_is_digest; /* of what is stored; a row that is written comes whole */
-    struct registers registers;
+    bool message_is_digest;    /* of what is stored; a row that is written comes whole */
+    struct slice register_key; /* the whole row is one register */
 };
-/* The one register of a row of the history, and of a manifest. */
-#define REGISTER_ROW 0
 
 struct document_state {
     struct uuid key; /* first */
@@ -89,8 +87,9 @@ struct manifest_state {
     struct slice source;
     bool live;
     struct manifest manifest;
-    struct registers registers;
+    struct registers registers; /* REGISTER_MANIFEST alone */
 };
+#define REGISTER_MANIFEST 0
 
 /* The boxes of one status, taken together. */
 struct box_summary {

@@ -1,18 +1,22 @@
 /*
  * The keys of one row's registers as the bytes of its column `registers`.
  *
- * Most facts of a row come from few webhooks, so a key stands there once, behind the numbers of all
- * registers that have it: an entry is a bit mask of register numbers, the length of the key and the
- * key, mask and length as LEB128; entries are in the order of their lowest number. One set of keys
- * has one encoding. Numbers that this release does not know are kept as they came.
+ * Most facts of a row come from few webhooks, and the key of a status holds what the key of a fact
+ * of the same webhook does (domain/change.h). So that stands there once: an entry is a bit mask of
+ * the registers that have this key, the number of statuses that have it within theirs, each of
+ * these with its register, phase, rank and word, and then the key: version_at, the sender's number,
+ * the delivery, the change. Entries are in the order of their lowest register; integers are LEB128,
+ * signed ones zigzag. One set of keys has one encoding, and registers that this release does not
+ * know are kept.
  *
- * Pure; slices borrow the bytes that they were decoded from.
+ * Pure.
  */
 #ifndef DOMAIN_REGISTERS_H
 #define DOMAIN_REGISTERS_H
 
 #include "base/attr.h"
 #include "base/strbuf.h"
+#include "domain/change.h"
 
 /* Register numbers are below this. */
 #define REGISTERS_MAX 32
@@ -22,8 +26,15 @@ struct registers {
     struct slice keys[REGISTERS_MAX];
 };
 
-/* False when BYTES are no encoding. */
-MUST_CHECK bool registers_decode(struct slice bytes, struct registers *registers);
+/* The keys are ARENA's. False when BYTES are not an encoding, or without memory. */
+MUST_CHECK bool registers_decode(struct slice bytes, struct arena *arena,
+                                 struct registers *registers);
+/* Keys that domain/change.h has not made fail OUT. */
 void registers_encode(const struct registers *registers, struct strbuf *out);
+
+/* The one key of a row that names its delivery in a column of its own: without the delivery. */
+MUST_CHECK bool register_decode(struct slice bytes, const struct uuid *delivery,
+                                struct arena *arena, struct slice *key);
+void register_encode(struct slice key, struct strbuf *out);
 
 #endif

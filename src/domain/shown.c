@@ -152,8 +152,7 @@ static bool show_box(struct box_state *box, const struct sorted_list *list, stru
         *failed = true;
         return false;
     }
-    bool differs =
-        !is_same_status(&shown, &box->shown) || !slice_eq(url, box->shown_url);
+    bool differs = !is_same_status(&shown, &box->shown) || !slice_eq(url, box->shown_url);
     box->shown = shown;
     box->shown_url = url;
     box->reported = box->removed ? reported : nothing;
@@ -169,10 +168,10 @@ static bool show_box(struct box_state *box, const struct sorted_list *list, stru
 struct totals {
     struct box_summary by_status[STATUS_COUNT];
     int64_t count;
-    bool any, counts;              /* any box; any that is neither cancelled nor unknown */
-    enum status top;               /* of all */
-    enum status lowest, highest;   /* of those that count */
-    int64_t all_at, counting_at;   /* the latest status_at of all, and of those that count */
+    bool any, counts;            /* any box; any that is neither cancelled nor unknown */
+    enum status top;             /* of all */
+    enum status lowest, highest; /* of those that count */
+    int64_t all_at, counting_at; /* the latest status_at of all, and of those that count */
     int64_t shipped_at, delivered_at;
     bool moved_after_delivered;
 };
@@ -206,8 +205,7 @@ static void add_status(struct totals *totals, enum status status) {
     extend_last(&totals->all_at, summary->status_at);
     extend_first(&totals->shipped_at, summary->shipped_at);
     extend_last(&totals->delivered_at, summary->delivered_at);
-    totals->moved_after_delivered =
-        totals->moved_after_delivered || summary->moved_after_delivered;
+    totals->moved_after_delivered = totals->moved_after_delivered || summary->moved_after_delivered;
     if (status != STATUS_UNKNOWN && status != STATUS_CANCELLED) {
         totals->lowest = totals->counts ? totals->lowest : status;
         totals->highest = status;
@@ -281,8 +279,8 @@ static void decide_status(const struct order_state *order, const struct totals *
         shown->status_at = totals->all_at;
         break;
     case 4:
-        shown->status = order->own_status == STATUS_PENDING ? STATUS_PARTIALLY_DELIVERED
-                                                            : STATUS_DELIVERED;
+        shown->status =
+            order->own_status == STATUS_PENDING ? STATUS_PARTIALLY_DELIVERED : STATUS_DELIVERED;
         shown->status_at = totals->counting_at;
         break;
     case 5:
@@ -305,8 +303,7 @@ static void decide_status(const struct order_state *order, const struct totals *
 
 static unsigned find_attention(const struct order_state *order, const struct totals *totals,
                                int rule) {
-    unsigned attention =
-        totals->moved_after_delivered ? 1u << REASON_MOVED_AFTER_DELIVERED : 0;
+    unsigned attention = totals->moved_after_delivered ? 1u << REASON_MOVED_AFTER_DELIVERED : 0;
     for (enum status status = 0; status < STATUS_COUNT; status++) {
         attention |= totals->by_status[status].count > 0 ? attention_of(status) : 0;
     }
@@ -333,11 +330,10 @@ static void find_span(const struct order_state *order, struct shown_order *shown
 }
 
 static bool is_same_order(const struct shown_order *a, const struct shown_order *b) {
-    return a->status == b->status && a->status_at == b->status_at &&
-           a->attention == b->attention && a->boxes_total == b->boxes_total &&
-           a->boxes_delivered == b->boxes_delivered && a->shipped_at == b->shipped_at &&
-           a->delivered_at == b->delivered_at && a->first_event_at == b->first_event_at &&
-           a->last_event_at == b->last_event_at;
+    return a->status == b->status && a->status_at == b->status_at && a->attention == b->attention &&
+           a->boxes_total == b->boxes_total && a->boxes_delivered == b->boxes_delivered &&
+           a->shipped_at == b->shipped_at && a->delivered_at == b->delivered_at &&
+           a->first_event_at == b->first_event_at && a->last_event_at == b->last_event_at;
 }
 
 bool shown_order(struct order_state *order, struct arena *arena, bool *failed) {
@@ -358,8 +354,7 @@ bool shown_order(struct order_state *order, struct arena *arena, bool *failed) {
     shown->boxes_total = totals.count;
     shown->boxes_delivered = totals.by_status[STATUS_DELIVERED].count;
     shown->shipped_at = totals.shipped_at;
-    shown->delivered_at =
-        shown->status == STATUS_DELIVERED ? totals.delivered_at : TIMESTAMP_NONE;
+    shown->delivered_at = shown->status == STATUS_DELIVERED ? totals.delivered_at : TIMESTAMP_NONE;
     find_span(order, shown);
     return changed || !is_same_order(shown, &order->stored);
 }

@@ -112,8 +112,7 @@ static bool identify_events(struct delivery *delivery, struct arena *arena) {
 
 bool delivery_identify(struct delivery *delivery, struct arena *arena) {
     const struct changes *changes = &delivery->changes;
-    if (!settle_owner(delivery, arena) ||
-        !crypto_sha256(delivery->body, delivery->body_sha256)) {
+    if (!settle_owner(delivery, arena) || !crypto_sha256(delivery->body, delivery->body_sha256)) {
         return false;
     }
     if (delivery->content.len == 0 || delivery->reading == READING_QUARANTINED) {

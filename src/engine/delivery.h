@@ -48,8 +48,8 @@ struct delivery {
     struct uuid id;
     bool has_order;
     struct uuid order;
-    struct uuid *box_keys;                    /* of changes.boxes */
-    struct uuid *event_keys, *event_box_keys; /* of changes.events */
+    struct uuid *box_keys;                          /* of changes.boxes */
+    struct uuid *event_keys, *event_box_keys;       /* of changes.events */
     struct uuid *document_keys, *document_box_keys; /* of changes.documents */
     struct uuid manifest;
     uint8_t body_sha256[SHA256_LEN];

@@ -19,8 +19,9 @@ enum column_kind {
     COLUMN_STATUS,    /* (enum status) STATUS_COUNT: null */
     COLUMN_WORDS,     /* (struct slice) words joined by '|', as an array; empty: null */
     COLUMN_LIST,      /* (struct order_state) its list of boxes; null without its register */
-    COLUMN_ATTENTION, /* (unsigned) */
+    COLUMN_ATTENTION, /* (unsigned) no bit: null */
     COLUMN_REGISTERS, /* (struct registers) */
+    COLUMN_REGISTER,  /* (struct event_state) the one of the row, whose delivery is a column */
 };
 
 struct column {
@@ -112,7 +113,7 @@ static const struct column EVENT_COLUMNS[] = {
     COLUMN("message", COLUMN_TEXT, event_state, message),
     COLUMN("previous_status", COLUMN_TEXT, event_state, previous_status),
     COLUMN("stands_for", COLUMN_WORDS, event_state, stands_for),
-    COLUMN("registers", COLUMN_REGISTERS, event_state, registers),
+    COLUMN("register", COLUMN_REGISTER, event_state, register_key),
 };
 
 static const struct column DOCUMENT_COLUMNS[] = {
@@ -154,18 +155,19 @@ static const struct column FEED_COLUMNS[] = {
 
 /* The facts, each in the column of its name. */
 #define FACT_COLUMN_TEXT(struct_, fact_, name_)                                                    \
-    {.name = SLICE(name_),                                                                         \
-     .kind = COLUMN_TEXT,                                                                          \
-     .offset = offsetof(struct struct_, values) + (fact_) * sizeof(struct fact_value) +            \
-               offsetof(struct fact_value, text),                                                  \
-     .digests = offsetof(struct struct_, digests),                                                 \
-     .bit = UINT32_C(1) << (fact_)}
+    {                                                                                              \
+        .name = SLICE(name_), .kind = COLUMN_TEXT,                                                 \
+        .offset = offsetof(struct struct_, values) + (fact_) * sizeof(struct fact_value) +         \
+                  offsetof(struct fact_value, text),                                               \
+        .digests = offsetof(struct struct_, digests), .bit = UINT32_C(1) << (fact_)                \
+    }
 #define FACT_COLUMN_JSON FACT_COLUMN_TEXT
 #define FACT_COLUMN_NUMBER(struct_, fact_, name_, kind_)                                           \
-    {.name = SLICE(name_),                                                                         \
-     .kind = (kind_),                                                                              \
-     .offset = offsetof(struct struct_, values) + (fact_) * sizeof(struct fact_value) +            \
-               offsetof(struct fact_value, number)}
+    {                                                                                              \
+        .name = SLICE(name_), .kind = (kind_),                                                     \
+        .offset = offsetof(struct struct_, values) + (fact_) * sizeof(struct fact_value) +         \
+                  offsetof(struct fact_value, number)                                              \
+    }
 #define FACT_COLUMN_TIME(struct_, fact_, name_)                                                    \
     FACT_COLUMN_NUMBER(struct_, fact_, name_, COLUMN_TIME)
 #define FACT_COLUMN_DATE(struct_, fact_, name_)                                                    \
@@ -319,6 +321,10 @@ static void put_attention(struct pg_rows *out, unsigned attention) {
     size_t count, chosen = 0;
     const struct slice *names = attention_reasons(&count);
     struct slice reasons[8 * sizeof(attention)];
+    if (attention == 0) {
+        pg_col_null_text_array(out);
+        return;
+    }
     for (size_t i = 0; i < count; i++) {
         if (attention >> i & 1) {
             reasons[chosen++] = names[i];
@@ -351,6 +357,16 @@ static void put_list(struct pg_rows *out, const struct order_state *order) {
 static void put_registers(struct pg_rows *out, const struct registers *registers) {
     struct strbuf bytes = STRBUF_INIT((size_t)REGISTERS_MAX * LIMIT_REGISTER_KEY);
     registers_encode(registers, &bytes);
+    pg_col_bytea(out, strbuf_slice(&bytes));
+    if (strbuf_failed(&bytes)) {
+        pg_rows_fail(out);
+    }
+    strbuf_free(&bytes);
+}
+
+static void put_register(struct pg_rows *out, const struct event_state *event) {
+    struct strbuf bytes = STRBUF_INIT(LIMIT_REGISTER_KEY);
+    register_encode(event->register_key, &bytes);
     pg_col_bytea(out, strbuf_slice(&bytes));
     if (strbuf_failed(&bytes)) {
         pg_rows_fail(out);
@@ -441,6 +457,9 @@ static void put_column(struct pg_rows *out, const struct column *column, uint32_
     case COLUMN_REGISTERS:
         put_registers(out, member);
         break;
+    case COLUMN_REGISTER:
+        put_register(out, row);
+        break;
     }
 }
 
@@ -518,6 +537,9 @@ static bool take_attention(struct slice value, unsigned *attention) {
     struct pg_reader reader;
     struct slice reason;
     *attention = 0;
+    if (value.data == NULL) {
+        return true;
+    }
     if (!pg_read_array(value, &reader)) {
         return false;
     }
@@ -572,7 +594,11 @@ static bool take_column(const struct column *column, struct slice value, void *r
     case COLUMN_ATTENTION:
         return take_attention(value, member);
     case COLUMN_REGISTERS:
-        return registers_decode(value, member);
+        return registers_decode(value, arena, member);
+    case COLUMN_REGISTER: {
+        struct event_state *event = row; /* its delivery comes before */
+        return register_decode(value, &event->delivery, arena, &event->register_key);
+    }
     }
     memcpy(member, &number, sizeof(number));
     return true;

@@ -27,7 +27,7 @@ enum row_kind {
 
 /* What of one delivery its two rows hold. */
 struct delivery_row {
-    struct uuid id, order; /* order zero: it is about none */
+    struct uuid id, order;                 /* order zero: it is about none */
     int64_t received_at, body_bytes, live; /* live VALUE_NONE: not known */
     struct slice source, provider, event_type, event_id, outcome, detail, body_sha256, headers,
         body;
@@ -63,7 +63,8 @@ MUST_CHECK bool shapes_add(struct row_shape shapes[ROW_KINDS], struct slice tabl
 MUST_CHECK bool shapes_learn(struct pg *pg, struct row_shape shapes[ROW_KINDS], int64_t deadline_ms,
                              struct err *err);
 
-/* Adds ROW, the struct that KIND stands for: delivery_row, order_state, box_state, event_state, … */
+/* Adds ROW, the struct that KIND stands for: delivery_row, order_state, box_state, event_state, …
+ */
 void shape_encode(const struct row_shape *shape, struct pg_rows *out, const void *row);
 /* Reads a composite VALUE into ROW, whose slices borrow from it. False when it has another shape,
  * or without memory. */

@@ -81,7 +81,8 @@ static struct order_state *owner_of(struct states *states, const struct uuid *or
                                     struct err *err) {
     struct order_state *order = uuid_map_find(&states->orders, order_key);
     if (order == NULL) {
-        err_set(err, ERR_DATABASE, "the database returned a row of an order that was not asked for");
+        err_set(err, ERR_DATABASE,
+                "the database returned a row of an order that was not asked for");
     }
     return order;
 }
@@ -233,9 +234,8 @@ static bool fold_into_manifest(struct states *states, const struct delivery *del
         if (manifest == NULL) {
             return false;
         }
-        *manifest = (struct manifest_state){.key = delivery->manifest,
-                                            .source = delivery->source,
-                                            .live = delivery->changes.live};
+        *manifest = (struct manifest_state){
+            .key = delivery->manifest, .source = delivery->source, .live = delivery->changes.live};
         if (!uuid_map_add(&states->manifests, manifest, states->arena)) {
             return false;
         }

@@ -15,8 +15,8 @@
 
 struct store;
 
-/* The migrations this release knows: the number of the last file in schema/. */
-#define STORE_SCHEMA 3
+/* The migrations this release knows: the number of the last file in schema/migrations/. */
+#define STORE_SCHEMA 2
 
 enum store_result {
     STORE_OK,
@@ -124,7 +124,7 @@ struct store_explanation {
     /* out: */
     int64_t version; /* 0: there is no such order */
     struct slice document;
-    struct order_state *state; /* whole; without FULL no personal fact has its value */
+    struct order_state *state;     /* whole; without FULL no personal fact has its value */
     struct store_told *deliveries; /* sorted by id */
     size_t delivery_count;
     struct pg_result *result;
@@ -172,20 +172,6 @@ MUST_CHECK enum store_result store_health(struct store *store, struct store_heal
                                           struct err *err);
 
 /* ---- administration (owner of the schema) ---- */
-
-/* Runs the migrations with numbers above the database's, each once, also when two run at once. TOLD
- * is told of each and of notices. */
-struct store_migration {
-    const char *name; /* "0001_….sql" */
-    const char *sql;
-    size_t len;
-};
-MUST_CHECK bool store_migrate(const char *dsn, const struct store_migration *migrations,
-                              void (*told)(const char *text), size_t *ran, struct err *err);
-
-/* The migrations above LAST as a script for psql, piece by piece. */
-void store_migration_script(const struct store_migration *migrations, int64_t last,
-                            void (*put)(const char *text));
 
 /* The orders that deliveries speak of, in order of their keys: at most LIMIT after AFTER (NULL:
  * from the beginning). Returns the count. */

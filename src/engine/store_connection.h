@@ -11,10 +11,10 @@ struct store {
     char *dsn; /* wiped, it may hold a password */
     const char *application;
     enum store_patience patience;
-    struct pg *pg;                    /* NULL: not connected */
+    struct pg *pg;                      /* NULL: not connected */
     struct row_shape shapes[ROW_KINDS]; /* of the tables in this database */
-    int64_t down_until_ms;            /* known to be down until then: no new attempt */
-    struct document_cache *documents; /* of this connection; NULL: nothing was remembered */
+    int64_t down_until_ms;              /* known to be down until then: no new attempt */
+    struct document_cache *documents;   /* of this connection; NULL: nothing was remembered */
 };
 
 /*

@@ -43,8 +43,8 @@ static bool find_uniques(struct batch_work *work, struct err *err) {
             if (unique == NULL) {
                 return err_set(err, ERR_MEMORY, "out of memory");
             }
-            *unique = (struct unique){.key = work->deliveries[i]->id,
-                                      .delivery = work->deliveries[i]};
+            *unique =
+                (struct unique){.key = work->deliveries[i]->id, .delivery = work->deliveries[i]};
             if (!uuid_map_add(&work->uniques, unique, work->states.arena)) {
                 return err_set(err, ERR_MEMORY, "out of memory");
             }
@@ -210,9 +210,10 @@ static bool add_batch(struct batch_work *work, struct err *err) {
         add_deliveries(work, ROWS_DELIVERIES);
         add_deliveries(work, ROWS_BODIES);
     }
-    return (work->replayed != NULL || add_numbers(work, err)) && add_keys(work, has_box_list, order_of, err) &&
-           add_wanted(work, want_boxes, err) && add_wanted(work, want_events, err) &&
-           add_wanted(work, want_documents, err) && add_keys(work, has_manifest, manifest_of, err);
+    return (work->replayed != NULL || add_numbers(work, err)) &&
+           add_keys(work, has_box_list, order_of, err) && add_wanted(work, want_boxes, err) &&
+           add_wanted(work, want_events, err) && add_wanted(work, want_documents, err) &&
+           add_keys(work, has_manifest, manifest_of, err);
 }
 
 /* ---- what comes back ---- */
@@ -262,7 +263,8 @@ static bool take_state(struct batch_work *work, const struct pg_result *result, 
 static bool fold_new(struct batch_work *work, struct err *err) {
     for (size_t i = 0; i < work->uniques.count; i++) {
         const struct unique *unique = unique_at(work, i);
-        if (unique->outcome == OUTCOME_APPLIED && !states_fold(&work->states, unique->delivery, err)) {
+        if (unique->outcome == OUTCOME_APPLIED &&
+            !states_fold(&work->states, unique->delivery, err)) {
             return false;
         }
     }
@@ -302,9 +304,9 @@ static bool run_transaction(struct batch_work *work, int64_t deadline_ms, struct
         "SELECT t.outcomes, t.positions, t.stamped_at, t.state"
         " FROM waybill_data.take_replayed($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) t";
     struct store *store = work->store;
-    struct pg_step steps[] = {{.sql = STORE_BEGIN},
-                              {.sql = work->replayed != NULL ? take_replayed : take,
-                               .params = &work->params}};
+    struct pg_step steps[] = {
+        {.sql = STORE_BEGIN},
+        {.sql = work->replayed != NULL ? take_replayed : take, .params = &work->params}};
     bool ok = find_uniques(work, err) && add_batch(work, err);
     if (!ok) {
         return false;

@@ -71,14 +71,3 @@ bool store_let_in(const char *dsn, const char *role, const char *password, struc
     pg_close(pg);
     return ok;
 }
-
-static void take_number(const struct pg_result *result, void *context) {
-    *(int64_t *)context = pg_integer(result, 0, 0);
-}
-
-bool store_last_migration(const char *dsn, int64_t *last, struct err *err) {
-    static const char sql[] =
-        "SELECT COALESCE(pg_catalog.substring(pg_catalog.obj_description("
-        "pg_catalog.to_regnamespace('waybill_data'), 'pg_namespace'), '[0-9]+$')::bigint, 0)";
-    return ask_once(dsn, sql, NULL, take_number, last, err);
-}

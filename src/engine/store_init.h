@@ -1,6 +1,6 @@
 /*
  * Setting up: the database and the roles that the responders log in as. As a superuser, who
- * connects to the database postgres; the schema itself comes from the migrations.
+ * connects to the database postgres; the schema itself comes from engine/store_migrate.h.
  */
 #ifndef ENGINE_STORE_INIT_H
 #define ENGINE_STORE_INIT_H
@@ -26,7 +26,5 @@ MUST_CHECK bool store_create_database(const char *dsn, const char *name, struct 
 /* Lets ROLE log in with PASSWORD, of which the server gets to see a hash alone. */
 MUST_CHECK bool store_let_in(const char *dsn, const char *role, const char *password,
                              struct err *err);
-/* The last migration that ran in the database of DSN; 0: none. */
-MUST_CHECK bool store_last_migration(const char *dsn, int64_t *last, struct err *err);
 
 #endif

@@ -168,7 +168,7 @@ enum store_result store_orders_named(struct store *store, struct slice text,
         " SELECT order_key FROM waybill_data.orders WHERE order_id = $1 AND NOT EXISTS (SELECT FROM quick))"
         " SELECT pg_catalog.json_build_object('source', o.source, 'id', o.order_id, 'order_number', o.order_number,"
         " 'live', o.live)::text, o.order_key"
-        " FROM named n JOIN waybill_data.orders o ON o.order_key = n.order_key WHERE o.version > 0"
+        " FROM named n JOIN waybill_data.orders o ON o.order_key = n.order_key"
         " ORDER BY o.live DESC, o.version DESC LIMIT $3";
     struct uuid keys[3];
     struct question question;
@@ -199,12 +199,12 @@ enum store_result store_deliveries(struct store *store, const struct store_deliv
         "SELECT pg_catalog.row_to_json(r)::text FROM ("
         " SELECT d.delivery_id AS delivery, waybill_data.instant(d.received_at) AS received_at, d.source, d.live,"
         " d.event_type, d.event_id, d.outcome, d.conflict, d.detail, d.times_received, d.body_bytes,"
-        " d.body IS NULL AS purged"
-        " FROM waybill_data.shown_deliveries d"
+        " NOT EXISTS (SELECT FROM waybill_data.bodies b WHERE b.received_at = d.received_at AND b.delivery_id = d.delivery_id)"
+        " AS purged FROM waybill.deliveries d"
         " WHERE ($1::text IS NULL OR d.source = $1) AND ($2::text IS NULL OR d.outcome = $2)"
         " AND ($3::text IS NULL OR d.event_type = $3) AND ($4::timestamptz IS NULL OR d.received_at >= $4)"
         " AND ($5::timestamptz IS NULL OR d.received_at < $5)"
-        " AND ($6::uuid IS NULL OR d.delivery_id IN (SELECT o.delivery_id FROM waybill_data.deliveries o WHERE o.order_key = $6))"
+        " AND ($6::uuid IS NULL OR d.order_key = $6)"
         " AND (NOT $7 OR d.conflict)"
         " ORDER BY d.received_at DESC, d.delivery_id LIMIT $8) r";
     struct question question;
@@ -227,11 +227,12 @@ enum store_result store_delivery_row(struct store *store, const struct uuid *id,
         "SELECT pg_catalog.row_to_json(r)::text FROM ("
         " SELECT d.delivery_id AS delivery, waybill_data.instant(d.received_at) AS received_at, d.source, t.provider, d.live,"
         " d.event_type, d.event_id, d.outcome, d.conflict, d.detail, d.times_received, d.body_bytes,"
-        " d.body IS NULL AS purged, pg_catalog.encode(d.body_sha256, 'hex') AS body_sha256,"
+        " b.delivery_id IS NULL AS purged, pg_catalog.encode(d.body_sha256, 'hex') AS body_sha256,"
         " CASE WHEN o.order_key IS NOT NULL THEN pg_catalog.json_build_object('source', o.source, 'id', o.order_id,"
-        " 'order_number', o.order_number, 'live', o.live) END AS order, d.headers"
-        " FROM waybill_data.shown_deliveries d JOIN waybill_data.deliveries t ON t.delivery_id = d.delivery_id"
-        " LEFT JOIN waybill_data.orders o ON o.order_key = t.order_key"
+        " 'order_number', o.order_number, 'live', o.live) END AS order, b.headers::jsonb AS headers"
+        " FROM waybill.deliveries d JOIN waybill_data.deliveries t ON t.delivery_id = d.delivery_id"
+        " LEFT JOIN waybill_data.bodies b ON b.received_at = d.received_at AND b.delivery_id = d.delivery_id"
+        " LEFT JOIN waybill_data.orders o ON o.order_key = d.order_key"
         " WHERE d.delivery_id = $1) r";
     struct question question;
     question_init(&question, sql);
@@ -242,8 +243,11 @@ enum store_result store_delivery_row(struct store *store, const struct uuid *id,
 /* ---- stored deliveries, read back ---- */
 
 #define STORED_COLUMNS                                                                             \
-    "d.delivery_id, d.order_key, d.source, d.provider, d.outcome, d.headers::text, d.body,"        \
+    "d.delivery_id, d.order_key, d.source, d.provider, d.outcome, b.headers::text, b.body,"        \
     " d.body_sha256, d.received_at"
+#define STORED                                                                                     \
+    " FROM waybill_data.deliveries d LEFT JOIN waybill_data.bodies b"                              \
+    " ON b.received_at = d.received_at AND b.delivery_id = d.delivery_id"
 
 static bool take_batch(struct store_batch *batch, struct err *err) {
     const struct pg_result *result = batch->result;
@@ -289,7 +293,7 @@ void store_batch_free(struct store_batch *batch) {
 }
 
 #define SELECTED                                                                                   \
-    " FROM waybill_data.deliveries d WHERE ($1::text IS NULL OR d.outcome = $1)"                   \
+    " WHERE ($1::text IS NULL OR d.outcome = $1)"                                                  \
     " AND ($2::text IS NULL OR d.source = $2) AND ($3::timestamptz IS NULL OR d.received_at >= $3)"
 
 static void add_selection(struct pg_params *params, const struct store_selection *selection) {
@@ -302,7 +306,7 @@ enum store_result store_select_count(struct store *store, const struct store_sel
                                      int64_t *count, struct err *err) {
     struct question question;
     struct pg_result *result = NULL;
-    question_init(&question, "SELECT pg_catalog.count(*)" SELECTED);
+    question_init(&question, "SELECT pg_catalog.count(*) FROM waybill_data.deliveries d" SELECTED);
     add_selection(&question.params, selection);
     enum store_result outcome = ask(store, &question, &result, err);
     *count = outcome == STORE_OK ? pg_integer(result, 0, 0) : 0;
@@ -314,9 +318,9 @@ enum store_result store_select(struct store *store, const struct store_selection
                                const struct uuid *after, size_t limit, struct store_batch *batch,
                                struct err *err) {
     struct question question;
-    question_init(&question,
-                  "SELECT " STORED_COLUMNS SELECTED " AND ($4::uuid IS NULL OR d.delivery_id > $4)"
-                  " ORDER BY d.delivery_id LIMIT $5");
+    question_init(&question, "SELECT " STORED_COLUMNS STORED SELECTED
+                             " AND ($4::uuid IS NULL OR d.delivery_id > $4)"
+                             " ORDER BY d.delivery_id LIMIT $5");
     add_selection(&question.params, selection);
     add_uuid(&question.params, after);
     pg_add_int8(&question.params, (int64_t)limit);
@@ -326,8 +330,7 @@ enum store_result store_select(struct store *store, const struct store_selection
 enum store_result store_stored(struct store *store, const struct uuid *id,
                                struct store_batch *batch, struct err *err) {
     struct question question;
-    question_init(&question, "SELECT " STORED_COLUMNS
-                             " FROM waybill_data.deliveries d WHERE d.delivery_id = $1");
+    question_init(&question, "SELECT " STORED_COLUMNS STORED " WHERE d.delivery_id = $1");
     pg_add_uuid(&question.params, id->bytes);
     return ask_batch(store, &question, batch, err);
 }
@@ -343,8 +346,9 @@ enum store_result store_stored(struct store *store, const struct uuid *id,
  * bytes. The deliveries of one order are few. */
 static const char purge_deliveries_sql[] =
     "WITH page AS MATERIALIZED ("
-    " SELECT d.delivery_id, d.body_bytes, d.body IS NOT NULL AND ($5::uuid IS NOT NULL OR d.received_at < $3)"
-    " AND ($4::text IS NULL OR d.source = $4) AS goes"
+    " SELECT d.delivery_id, d.body_bytes, ($5::uuid IS NOT NULL OR d.received_at < $3)"
+    " AND ($4::text IS NULL OR d.source = $4) AND EXISTS (SELECT FROM waybill_data.bodies b"
+    " WHERE b.received_at = d.received_at AND b.delivery_id = d.delivery_id) AS goes"
     " FROM waybill_data.deliveries d WHERE ($1::uuid IS NULL OR d.delivery_id > $1)"
     " AND ($5::uuid IS NULL OR d.order_key = $5) ORDER BY d.delivery_id LIMIT $2),"
     " chosen AS (SELECT pg_catalog.array_agg(p.delivery_id ORDER BY p.delivery_id) AS ids, pg_catalog.count(*) AS count,"
@@ -417,6 +421,40 @@ enum store_result store_purge_step(struct store *store, struct store_purge *purg
     return STORE_OK;
 }
 
+/* ---- pruning ---- */
+
+struct pruning {
+    int64_t position, pruned;
+    int32_t entries;
+};
+
+static bool run_prune(struct store *store, void *context, int64_t deadline_ms, struct err *err) {
+    struct pruning *pruning = context;
+    struct pg_params params;
+    struct pg_result *result = NULL;
+    pg_params_init(&params, 4096);
+    pg_add_int8(&params, pruning->position);
+    pg_add_int4(&params, pruning->entries);
+    bool ok = pg_query(store->pg, "SELECT looked_to, pruned FROM waybill_data.prune_feed($1, $2)",
+                       &params, deadline_ms, &result, err);
+    pg_params_free(&params);
+    if (ok) {
+        pruning->position = pg_is_null(result, 0, 0) ? -1 : pg_integer(result, 0, 0);
+        pruning->pruned = pg_integer(result, 0, 1);
+    }
+    pg_result_clear(result);
+    return ok;
+}
+
+enum store_result store_prune_feed(struct store *store, int64_t *position, int32_t entries,
+                                   int64_t *pruned, struct err *err) {
+    struct pruning pruning = {*position, 0, entries};
+    enum store_result result = store_run(store, run_prune, &pruning, err);
+    *position = pruning.position;
+    *pruned = pruning.pruned;
+    return result;
+}
+
 /* ---- looking ---- */
 
 enum store_result store_order_timeline(struct store *store, const struct uuid *order, bool full,
@@ -467,17 +505,16 @@ enum store_result store_overview(struct store *store, struct pg_result **rows, s
         " 'durable', pg_catalog.current_setting('fsync') = 'on' AND pg_catalog.current_setting('full_page_writes') = 'on',"
         " 'schema', (SELECT COALESCE(pg_catalog.max(m.number), 0) FROM waybill_data.schema_migrations m),"
         " 'bytes', pg_catalog.pg_database_size(pg_catalog.current_database()),"
-        " 'orders', (SELECT pg_catalog.count(*) FROM waybill_data.orders o WHERE o.version > 0),"
-        " 'orders_with_attention', (SELECT pg_catalog.count(*) FROM waybill_data.orders o"
-        "  WHERE o.version > 0 AND o.attention <> '{}'),"
+        " 'orders', (SELECT pg_catalog.count(*) FROM waybill_data.orders o),"
+        " 'orders_with_attention', (SELECT pg_catalog.count(*) FROM waybill_data.orders o WHERE o.attention IS NOT NULL),"
         " 'last_change_at', (SELECT waybill_data.instant(o.updated_at) FROM waybill_data.orders o"
         "  WHERE o.order_key = (SELECT f.order_key FROM waybill_data.feed f ORDER BY f.position DESC LIMIT 1)),"
         " 'last_received_at', (SELECT waybill_data.instant(pg_catalog.max(d.received_at)) FROM waybill_data.deliveries d),"
         " 'last_day', (SELECT COALESCE(pg_catalog.json_object_agg(c.outcome, c.count ORDER BY c.outcome), '{}') FROM ("
         "  SELECT d.outcome, pg_catalog.count(*) AS count FROM waybill_data.deliveries d"
         "  WHERE d.received_at >= pg_catalog.now() - interval '1 day' GROUP BY d.outcome) c),"
-        " 'quarantined', (SELECT pg_catalog.count(*) FROM waybill_data.deliveries d"
-        "  WHERE d.outcome = 'quarantined' AND d.body IS NOT NULL),"
+        " 'quarantined', (SELECT pg_catalog.count(*) FROM waybill_data.deliveries d JOIN waybill_data.bodies b"
+        "  ON b.received_at = d.received_at AND b.delivery_id = d.delivery_id WHERE d.outcome = 'quarantined'),"
         " 'quarantined_bytes', (SELECT COALESCE(pg_catalog.sum(u.bytes), 0)::bigint FROM waybill_data.quarantine_usage u),"
         " 'last_action', (SELECT pg_catalog.json_build_object('command', a.command, 'started_at',"
         "  waybill_data.instant(a.started_at), 'done', a.done, 'os_user', a.os_user) FROM waybill_data.actions a"

@@ -179,6 +179,8 @@ static bool fold_all(struct attempt *attempt, const struct store_rebuild *rebuil
         attempt->after->updated_at = attempt->before->updated_at;
         attempt->after->writes = attempt->before->writes;
         attempt->after->provider = attempt->before->provider;
+    } else {
+        attempt->after->updated_at = 0; /* until it is announced */
     }
     bool shown = shown_order(attempt->after, attempt->made.arena, &failed);
     (void)shown;
@@ -238,8 +240,8 @@ static bool make_order(struct store *store, struct store_rebuild *rebuild, struc
     size_t count = 0;
     bool ok = stored != NULL || err_set(err, ERR_MEMORY, "out of memory");
     pg_params_init(&params, LIMIT_STATEMENT);
-    if (ok && rebuild->read(rebuild->context, stored, pg_row_count(stored_result), &deliveries,
-                            &count)) {
+    if (ok &&
+        rebuild->read(rebuild->context, stored, pg_row_count(stored_result), &deliveries, &count)) {
         ok = fold_all(attempt, rebuild, deliveries, count, err) &&
              (is_as_stored(attempt, &params) ||
               write_made(store, rebuild, attempt, stale, deadline_ms, err));

@@ -252,21 +252,11 @@ static void add_sources(struct pg_params *params, const struct store_search *sea
     "SELECT NULL::uuid, s.newest, s.feed_id, pg_catalog.pg_is_in_recovery()"                       \
     " FROM waybill_data.feed_state() s UNION ALL SELECT f.*, NULL, NULL FROM "
 
-static const char *add_changes(struct pg_params *params, const struct store_search *search) {
-    pg_add_int8(params, search->from_newest ? INT64_MAX : search->after);
-    pg_add_bool(params, false);
-    pg_add_null(params);
-    pg_add_null(params);
-    pg_add_bool(params, search->live);
-    add_sources(params, search);
-    pg_add_int4(params, search->limit + 1);
-    return WITH_FEED_STATE "waybill_data.walk_feed($1, $2, $3, $4, $5, $6, $7) f";
-}
-
 /* No index leads to these. */
 static bool is_walk(const struct store_search *search) {
-    return search->order_number_count == 0 && search->external_reference_count == 0 &&
-           search->tracking_number_count == 0 && search->order == NULL;
+    return search->changes ||
+           (search->order_number_count == 0 && search->external_reference_count == 0 &&
+            search->tracking_number_count == 0 && search->order == NULL);
 }
 
 static void add_before(struct pg_params *params, const struct store_search *search) {
@@ -277,9 +267,12 @@ static void add_before(struct pg_params *params, const struct store_search *sear
     }
 }
 
+/* Changes after a position, or orders from their newest change back. */
 static const char *add_walk(struct pg_params *params, const struct store_search *search) {
-    pg_add_int8(params, search->before > 0 ? search->before : INT64_MAX);
-    pg_add_bool(params, true);
+    int64_t after = search->from_newest ? INT64_MAX : search->after;
+    int64_t before = search->before > 0 ? search->before : INT64_MAX;
+    pg_add_int8(params, search->changes ? after : before);
+    pg_add_bool(params, !search->changes);
     pg_add_text(params, search->source);
     pg_add_text(params, search->status);
     pg_add_bool(params, search->live);
@@ -319,10 +312,7 @@ static const char *add_filters(struct pg_params *params, const struct store_sear
 }
 
 static const char *add_search(struct pg_params *params, const struct store_search *search) {
-    if (search->changes) {
-        return add_changes(params, search);
-    }
-    if (search->words.len > 0) {
+    if (search->words.len > 0 && !search->changes) {
         return add_words(params, search);
     }
     return is_walk(search) ? add_walk(params, search) : add_filters(params, search);

@@ -1,358 +1,266 @@
 #!/usr/bin/python3
 """make bench: starts everything fresh on loopback, runs the phases in alternation, and prints the medians with their ratios.
 
-Environment: BENCH_SECONDS (of a phase), BENCH_ROUNDS, BENCH_ORDERS (stored for the scale figures), BENCH_JSON and BENCH_SVG (files), BENCH_TMP (the folder in
-which it makes its own; its file system is what fsync means), BUILD, CGIBIN.
+Environment: BENCH_SECONDS (of a phase), BENCH_ROUNDS, BENCH_ORDERS (stored for the scale figures; 0 leaves those out), BENCH_ONLY (patterns: which figures),
+BENCH_AGAINST (another commit to compare with), BENCH_JSON and BENCH_SVG (files), BENCH_TMP (the folder in which it makes its own; its file system is what
+fsync means), BUILD, CGIBIN and what else selects a build.
 """
 
 from __future__ import annotations
 
-import http.client
 import os
-import random
 import shutil
-import signal
-import subprocess
 import sys
-import time
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import ExitStack
+from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Callable
 
 sys.dont_write_bytecode = True
 
-import ingest_sql
+import against
+import chart
+import fronts
 import machine
+import peers
 import report
-import runtimes
-from common import CHECKOUT, BenchError, CountError, run, run_program, say
-from load import Load, pgbench, wrk
-from stack import Answers, Database, Services
+from common import BenchError, build_folder, heed_signals, ignore_signals, run_program, say, setting
+from phases import COLD_ORDERS, STATUS_ORDERS, Phase, Phases, Side
+from stack import Programs, Services, Store
+from workload import KNOWN_PERCENT, Events, Workload, fetch
 
-CONNECTIONS, MANY_CONNECTIONS = 64, 256
-PGBENCH_CLIENTS = (8, 16, 32)
-KNOWN_PERCENT = 20  # of the events: about a parcel that an earlier event was about
-STATUS_ORDERS = 2000  # asked for in turn
-COLD_ORDERS = 200_000  # likewise, but more than status.fcgi remembers
-WARM_UP_SECONDS = 1
-# After a checkpoint PostgreSQL logs each page whole when it is first changed. A large database has many pages; by then most are done.
-SCALE_WARM_UP_SECONDS = 3
-TRIAL_SECONDS, TRIAL_EVENTS = 2, 400000
-SETTLE_SECONDS = 60
-# What else goes on in a database that is used: key of the figure, statement, role.
-DISTURBANCES = [
-    ("during_checkpoint", "CHECKPOINT", None),
-    ("during_vacuum", "VACUUM (ANALYZE)", None),
-    ("during_report", "SELECT status, date_trunc('hour', occurred_at), count(*), count(DISTINCT location) FROM waybill.tracking_events GROUP BY 1, 2",
-     "waybill_report"),
-]
-# Room for a machine that gets faster after its rate was taken.
-EVENTS_MARGIN = 2
+MANY_CONNECTIONS = 256
+# What else goes on in a database that is used: statement, role.
+DISTURBANCES = {
+    "during_checkpoint": ("CHECKPOINT", None),
+    "during_vacuum": ("VACUUM (ANALYZE)", None),
+    "during_report": ("SELECT status, date_trunc('hour', occurred_at), count(*), count(DISTINCT location) FROM waybill.tracking_events GROUP BY 1, 2",
+                      "waybill_report"),
+}
 
 
-def setting(name: str, default: int) -> int:
-    value = os.environ.get(name) or str(default)
-    if not value.isdigit() or int(value) < 1:
-        raise BenchError(f"{name}={value}: a whole number from 1 on")
-    return int(value)
+@dataclass(frozen=True)
+class Settings:
+    seconds: int
+    rounds: int
+    orders: int
+    only: tuple[str, ...]
+    against: str
+
+    @classmethod
+    def read(cls) -> Settings:
+        return cls(setting("BENCH_SECONDS", 8), setting("BENCH_ROUNDS", 3), setting("BENCH_ORDERS", 1_000_000, least=0),
+                   tuple(os.environ.get("BENCH_ONLY", "").split()) or ("*",), os.environ.get("BENCH_AGAINST", ""))
+
+    def selected(self) -> list[Phase]:
+        for pattern in self.only:
+            if not any(matches(phase, pattern) for phase in PHASES):
+                raise BenchError(f"BENCH_ONLY: {pattern} is no figure; there are {' '.join(phase.key for phase in PHASES)}")
+        return [phase for phase in PHASES if any(matches(phase, pattern) for pattern in self.only) and (self.orders or phase.needs != "scale")]
+
+
+def matches(phase: Phase, pattern: str) -> bool:
+    return fnmatch(phase.key, pattern) or (pattern == "scale" and phase.key.startswith("scale_"))
 
 
 class Bench:
-    def __init__(self, services: Services, seconds: int, rounds: int, orders: int) -> None:
-        self.services, self.seconds, self.rounds, self.orders = services, seconds, rounds, orders
-        self.results = report.Results(orders)
-        self.threads = min(2, os.cpu_count() or 1)
-        self.work = services.folder / "work"
-        self.work.mkdir(mode=0o755)
-        self.main = Database(services.known["SUPERUSER_DSN"])
-        self.scale = Database(services.known["SCALE_SUPERUSER_DSN"])
-        self.pgbin = Path(services.known["PGBIN"])
+    def __init__(self, settings: Settings, sides: list[Side], standby: Side | None, runtimes: peers.Runtimes) -> None:
+        self.settings, self.sides, self.ours, self.runtimes = settings, sides, sides[0], runtimes
+        self.workload = Workload(self.ours.services, settings.seconds)
+        self.phases = {side.name: Phases(side, self.workload, settings.seconds) for side in sides}
+        self.with_standby = Phases(standby, self.workload, settings.seconds) if standby else None
+        self.selected = settings.selected()
+        self.stores: dict[tuple[str, str], Store] = {}
+        self.round_number = 0
+        self.files: dict[str, Path] = {}
+        self._scale_events: Events | None = None
 
-    # ---- requests ----
+    def store(self, phases: Phases, name: str) -> Store:
+        """One that was filled before: stored or scale."""
+        return self.stores[phases.side.name, name]
 
-    def sign(self, name: str, events: int, stored: int = 0) -> Path:
-        """Signed events, each with an id that no other file has."""
-        file = self.work / name
-        build = CHECKOUT / os.environ.get("BUILD", "build")
-        run([str(build / "bench" / "sign_events"), self.services.known["SECRET_FILE"], str(file), name, str(self.threads), str(events),
-             str(KNOWN_PERCENT), str(stored)], 600)
-        return file
+    def once_made(self, name: str, make: Callable[[], Path]) -> Path:
+        if name not in self.files:
+            self.files[name] = make()
+        return self.files[name]
 
-    def forget(self, *files: Path) -> None:
-        for file in files:
-            for part in self.work.glob(f"{file.name}-*"):
-                part.unlink()
+    # ---- what phases send ----
 
-    def status_requests(self, name: str, numbers: list[int], tags: dict[str, str] | None = None) -> Path:
-        """GET requests for the documents of stored orders; with TAGS conditional ones."""
-        file = self.work / name
-        for part in range(self.threads):
-            with open(f"{file}-{part}", "w") as out:
-                for number in numbers[part::self.threads]:
-                    order = ingest_sql.stored_number(number)
-                    condition = f"If-None-Match: {tags[order]}\r\n" if tags else ""
-                    request = (f"GET {self.order_path(order)} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-                               f"Authorization: Bearer {self.services.known['STATUS_TOKEN']}\r\n{condition}\r\n")
-                    out.write(f"{len(request):06d}{request}")
-        return file
+    def scale_events(self) -> Events:
+        """Of this round."""
+        if self._scale_events is None:
+            self._scale_events = self.workload.scale_events(str(self.round_number), self.settings.orders)
+        return self._scale_events
 
-    @staticmethod
-    def order_path(order: str) -> str:
-        return f"/status/orders/crossborderly/{order}"
+    def status_requests(self) -> Path:
+        return self.once_made("status", lambda: self.workload.status_requests("status", list(range(STATUS_ORDERS))))
 
-    def fetch(self, numbers: list[int]) -> tuple[dict[str, str], bytes]:
-        """The ETags of orders, and the last document; status.fcgi runs."""
-        tags, document = {}, b""
-        connection = http.client.HTTPConnection("127.0.0.1", self.services.port, timeout=10)
-        for number in numbers:
-            order = ingest_sql.stored_number(number)
-            connection.request("GET", self.order_path(order), headers={"Authorization": f"Bearer {self.services.known['STATUS_TOKEN']}"})
-            answer = connection.getresponse()
-            document = answer.read()
-            if answer.status != 200:
-                raise BenchError(f"order {order}: status {answer.status}")
-            tags[order] = answer.headers["ETag"]
-        connection.close()
-        return tags, document
+    def conditional_requests(self, phases: Phases) -> Path:
+        numbers = list(range(STATUS_ORDERS))
+        return self.workload.status_requests("status-304", numbers, fetch(phases.services, numbers)[0])
 
-    # ---- one phase ----
+    def scale_requests(self) -> Path:
+        return self.once_made("scale-status", lambda: self.workload.status_requests(
+            "scale-status", self.workload.spread(self.settings.orders, STATUS_ORDERS)))
 
-    def settle(self, count: Callable[[], int]) -> int:
-        """The value of COUNT once it has stood still for half a second: requests that were on their way when the load ended are done."""
-        end = time.monotonic() + SETTLE_SECONDS
-        last, since = count(), time.monotonic()
-        while time.monotonic() - since < 0.5:
-            if time.monotonic() > end:
-                raise BenchError(f"requests are still being worked on after {SETTLE_SECONDS} s")
-            time.sleep(0.1)
-            if (now := count()) != last:
-                last, since = now, time.monotonic()
-        return last
-
-    def compare(self, what: str, load: Load, connections: int, done: int, counted: int | None) -> None:
-        """DONE events were stored (or answers counted). The load generator leaves without reading its last answers, at most one a connection."""
-        if not load.good <= done <= load.good + connections:
-            raise CountError(f"{what}: {load.good} answers with 200 reached the load generator, {done} deliveries are stored")
-        if counted is not None and counted != done:
-            raise CountError(f"{what}: the responder has given {counted} answers with 200, {done} deliveries stored")
-
-    def ingest(self, key: str, service: str, port: int, connections: int, database: Database, events: Path, warm_up: Path,
-               meanwhile: AbstractContextManager[None] = nullcontext()) -> None:
-        """Events through a handler that stores them."""
-        ours = service.startswith("webhook")
-        known = self.services.known
-        with self.services.running(service) as process:
-            if database is self.main:
-                database.empty()
-            database.admin.execute("CHECKPOINT")
-            warm_up_seconds = WARM_UP_SECONDS if database is self.main else SCALE_WARM_UP_SECONDS
-            wrk(port, "once", warm_up, connections, self.threads, warm_up_seconds)
-            before = self.settle(database.deliveries)
-            answers = Answers(self.services, "webhooks") if ours else None
-            meters = process, int(known["POSTGRES_PID"]), int(known["LIGHTTPD_PID"])
-            used = machine.Usage.now(database.admin, *meters)
-            with meanwhile:
-                load = wrk(port, "once", events, connections, self.threads, self.seconds)
-            stored = self.settle(database.deliveries) - before
-            self.compare(key, load, connections, stored, answers.count(200) if answers else None)
-            self.results.add(key, load)
-            if ours:
-                costs = machine.Usage.now(database.admin, *meters).costs_since(used, stored)
-                self.results.add_costs(key, costs | {"webhook_peak_bytes": machine.peak_memory(process)})
-
-    def null(self, key: str, mode: str, requests: Path, connections: int) -> None:
-        with self.services.running("null"):
-            self.results.add(key, wrk(self.services.null_port, mode, requests, connections, self.threads, self.seconds))
-
-    def pgbench(self, key: str, clients: int) -> None:
-        script = self.work / "pgbench.sql"
-        script.write_text(ingest_sql.pgbench_script(self.main.admin, KNOWN_PERCENT))
-        self.main.empty()
-        self.main.admin.execute("CHECKPOINT")
-        load, done = pgbench(self.pgbin / "pgbench", script, self.services.known["INGEST_DSN"], clients, self.threads, self.seconds, self.work)
-        if self.main.deliveries() != done:
-            raise CountError(f"{key}: {done} transactions, {self.main.deliveries()} deliveries stored")
-        self.results.add(key, load)
-
-    def status(self, key: str, service: str, port: int, requests: Path, status: int | None) -> None:
-        """Documents, or 304s. STATUS: what the responder must have answered by its own count; None: it keeps none."""
-        with self.services.running(service):
-            wrk(port, "round", requests, CONNECTIONS, self.threads, WARM_UP_SECONDS)
-            self.measure_status(key, port, requests, status)
-
-    def measure_status(self, key: str, port: int, requests: Path, status: int | None) -> None:
-        answers = None
-        if status is not None:
-            # Requests of the warm-up may be on their way still.
-            warm_up = Answers(self.services, "status")
-            self.settle(lambda: warm_up.count(status))
-            answers = Answers(self.services, "status")
-        load = wrk(port, "round", requests, CONNECTIONS, self.threads, self.seconds)
-        if answers is not None:
-            answered = self.settle(lambda: answers.count(status))
-            if not load.good <= answered <= load.good + CONNECTIONS:
-                raise CountError(f"{key}: {load.good} answers, the responder has given {answered} with {status}")
-        self.results.add(key, load)
-
-    def peer(self, key: str, phase: Callable[[], None]) -> None:
-        """A peer that does not get through is a row without a figure. One that loses count fails the benchmark like everything else."""
-        if key in self.results.not_measured:
-            return
-        try:
-            phase()
-        except CountError:
-            raise
-        except (BenchError, OSError, subprocess.SubprocessError) as failure:
-            say(f"{key} is not measured: {failure}")
-            self.results.not_measured[key] = str(failure).splitlines()[0]
+    def cold_requests(self) -> Path:
+        return self.once_made("status-cold", lambda: self.workload.status_requests(
+            "status-cold", self.workload.each_once(self.settings.orders, COLD_ORDERS)))
 
     # ---- all of it ----
 
-    def prepare(self) -> int:
-        """Fills what the rounds read, and finds out how many events a phase may take."""
-        sql = self.services.folder / "ingest.sql"
-        sql.write_text(ingest_sql.with_parameters(self.main.admin))
-        self.main.fill(STATUS_ORDERS)
-        with self.services.running("status"):
-            _, document = self.fetch([1])
-        (self.services.folder / "order.json").write_bytes(document)
-        for file in (sql, self.services.folder / "order.json"):
-            file.chmod(0o644)
-        say(f"storing {self.orders} orders")
-        self.scale.fill(self.orders)
-        events = self.sign("P", TRIAL_EVENTS)
-        with self.services.running("null"):
-            rate = wrk(self.services.null_port, "once", events, CONNECTIONS, self.threads, TRIAL_SECONDS).per_second
-        self.forget(events)
-        return int(rate)
+    def sides_of(self, phase: Phase) -> list[Side]:
+        """Who comes first changes from round to round."""
+        sides = self.sides if phase.compared else [self.ours]
+        return sides if self.round_number % 2 else sides[::-1]
 
-    def round(self, number: int, rate: int) -> None:
-        services = self.services
-        margin = EVENTS_MARGIN * rate
-        events = self.sign(f"A{number}", margin * self.seconds)
-        warm_up = self.sign(f"B{number}", margin * WARM_UP_SECONDS)
-        scale_events = self.sign(f"C{number}", margin * self.seconds, self.orders)
-        scale_warm_up = self.sign(f"D{number}", margin * SCALE_WARM_UP_SECONDS, self.orders)
-
-        def waybill(key: str, connections: int) -> None:
-            self.ingest(key, "webhook", services.port, connections, self.main, events, warm_up)
-
-        self.step("ingest", lambda: waybill("ingest", CONNECTIONS))
-        self.step("ingest_null", lambda: self.null("ingest_null", "once", events, CONNECTIONS))
-        for clients in PGBENCH_CLIENTS:
-            self.step(f"ingest_pgbench, {clients} clients", lambda: self.pgbench(f"ingest_pgbench_{clients}", clients))
-        self.step("ingest_256", lambda: waybill("ingest_256", MANY_CONNECTIONS))
-        self.step("ingest_null_256", lambda: self.null("ingest_null_256", "once", events, MANY_CONNECTIONS))
-        self.step("ingest_express", lambda: self.peer("ingest_express", lambda: self.ingest(
-            "ingest_express", "express", services.express_port, CONNECTIONS, self.main, events, warm_up)))
-        self.step("ingest_php", lambda: self.peer("ingest_php", lambda: self.ingest(
-            "ingest_php", "php", services.php_port, CONNECTIONS, self.main, events, warm_up)))
-        self.step("ingest_one", lambda: waybill("ingest_one", 1))
-        self.step("ingest_pgbench_one", lambda: self.pgbench("ingest_pgbench_one", 1))
-        self.step("scale_ingest", lambda: self.ingest(
-            "scale_ingest", "webhook-scale", services.port, CONNECTIONS, self.scale, scale_events, scale_warm_up))
-        self.forget(events, warm_up, scale_events, scale_warm_up)
-        self.status_round()
-
-    def status_round(self) -> None:
-        services = self.services
-        self.main.empty()
-        self.main.fill(STATUS_ORDERS)
-        numbers = list(range(1, STATUS_ORDERS + 1))
-        requests = self.status_requests("status", numbers)
-        spread = random.Random(1).choices(range(1, self.orders + 1), k=STATUS_ORDERS)
-        scale_requests = self.status_requests("scale-status", spread)
-        each_once = random.Random(2).sample(range(1, self.orders + 1), min(self.orders, COLD_ORDERS))
-        cold_requests = self.status_requests("status-cold", each_once)
-
-        def conditional() -> None:
-            with services.running("status"):
-                tags, _ = self.fetch(numbers)
-                self.measure_status("status_304", services.port, self.status_requests("status-304", numbers, tags), 304)
-
-        self.step("status", lambda: self.status("status", "status", services.port, requests, 200))
-        self.step("status_null", lambda: self.null("status_null", "round", requests, CONNECTIONS))
-        self.step("status_304", conditional)
-        self.step("status_express", lambda: self.peer("status_express", lambda: self.status(
-            "status_express", "express", services.express_port, requests, None)))
-        self.step("status_cold", lambda: self.status("status_cold", "status-scale", services.port, cold_requests, 200))
-        self.step("scale_status", lambda: self.status("scale_status", "status-scale", services.port, scale_requests, 200))
-
-    def disturbed(self, rate: int) -> None:
-        """Once, after the rounds: what users of the database do to the latency."""
-        for number, (key, statement, role) in enumerate(DISTURBANCES):
-            events = self.sign(f"E{number}", EVENTS_MARGIN * rate * self.seconds, self.orders)
-            warm_up = self.sign(f"F{number}", EVENTS_MARGIN * rate * SCALE_WARM_UP_SECONDS, self.orders)
-            self.step(key, lambda: self.ingest(key, "webhook-scale", self.services.port, CONNECTIONS, self.scale, events, warm_up,
-                                               self.scale.disturbed_by(statement, role)))
-            self.forget(events, warm_up)
-
-    def step(self, name: str, phase: Callable[[], object]) -> None:
-        say(f"  {name}")
-        phase()
+    def prepare(self) -> None:
+        for side in self.sides:
+            for name, orders in (("stored", STATUS_ORDERS), ("scale", self.settings.orders)):
+                if any(phase.needs == name and (phase.compared or side is self.ours) for phase in self.selected):
+                    say(f"storing {orders} orders ({side.name})")
+                    store = self.stores[side.name, name] = Store(side.services, name)
+                    self.phases[side.name].fill(store, orders)
+        if (self.ours.name, "stored") in self.stores:
+            with self.ours.services.running("status.stored"):
+                _, document = fetch(self.ours.services, [0])
+            (self.ours.services.folder / "order.json").write_bytes(document)
 
     def run(self) -> None:
-        rate = self.prepare()
-        for number in range(1, self.rounds + 1):
-            say(f"round {number} of {self.rounds}")
-            self.round(number, rate)
-        say("with other work in the database")
-        self.disturbed(rate)
-        self.results.choose_best_pgbench(PGBENCH_CLIENTS)
+        self.prepare()
+        for self.round_number in range(1, self.settings.rounds + 1):
+            say(f"round {self.round_number} of {self.settings.rounds}")
+            self.run_phases([phase for phase in self.selected if not phase.once])
+        self.round_number += 1
+        self.run_phases([phase for phase in self.selected if phase.once])
+
+    def run_phases(self, phases: list[Phase]) -> None:
+        for phase in phases:
+            for side in self.sides_of(phase):
+                say(f"  {phase.key}" + (f" ({side.name})" if phase.compared and len(self.sides) > 1 else ""))
+                phase.run(self, self.phases[side.name])
+        if self._scale_events is not None:
+            self._scale_events.forget()
+            self._scale_events = None
+
+
+# ---- the phases ----
+
+TWO = ("webhook", "webhook2")
+
+
+def two(bench: Bench, phases: Phases) -> None:
+    phases.ingest("ingest_two", bench.workload.events(), processes=TWO, front=phases.side.lighttpd_to_both)
+
+
+def sync(bench: Bench, phases: Phases) -> None:
+    bench.with_standby.ingest("ingest_sync", bench.workload.events())
+
+
+def sync_two(bench: Bench, phases: Phases) -> None:
+    bench.with_standby.ingest("ingest_sync_two", bench.workload.events(), processes=TWO, front=bench.with_standby.side.lighttpd_to_both)
+
+
+def disturbed(key: str) -> Phase:
+    """Once, after the rounds: what users of the database do to the latency."""
+    def run(bench: Bench, phases: Phases) -> None:
+        store = bench.store(phases, "scale")
+        events = bench.workload.scale_events(key, bench.settings.orders)
+        phases.ingest_into(store, key, events, meanwhile=store.disturbed_by(*DISTURBANCES[key]))
+        events.forget()
+        store.tidy()
+    return Phase(key, run, needs="scale", once=True)
+
+
+def scale_ingest(bench: Bench, phases: Phases) -> None:
+    store = bench.store(phases, "scale")
+    phases.ingest_into(store, "scale_ingest", bench.scale_events())
+    store.tidy()
+
+
+PHASES = [
+    Phase("ingest", lambda bench, phases: phases.ingest("ingest", bench.workload.events()), compared=True),
+    Phase("ingest_null", lambda bench, phases: phases.null("ingest_null", "once", bench.workload.events().file)),
+    Phase("ingest_mix", lambda bench, phases: phases.ingest("ingest_mix", bench.workload.mix()), compared=True),
+    Phase("ingest_256", lambda bench, phases: phases.ingest("ingest_256", bench.workload.events(), MANY_CONNECTIONS)),
+    Phase("ingest_null_256", lambda bench, phases: phases.null("ingest_null_256", "once", bench.workload.events().file, MANY_CONNECTIONS)),
+    Phase("ingest_one", lambda bench, phases: phases.ingest("ingest_one", bench.workload.events(), 1), compared=True),
+    Phase("scale_ingest", scale_ingest, needs="scale", compared=True),
+    Phase("status", lambda bench, phases: phases.status("status", bench.store(phases, "stored"), bench.status_requests), needs="stored", compared=True),
+    Phase("status_null", lambda bench, phases: phases.null("status_null", "round", bench.status_requests()), needs="stored"),
+    Phase("status_304", lambda bench, phases: phases.status("status_304", bench.store(phases, "stored"), lambda: bench.conditional_requests(phases), 304),
+          needs="stored", compared=True),
+    Phase("status_cold", lambda bench, phases: phases.status("status_cold", bench.store(phases, "scale"), bench.cold_requests), needs="scale"),
+    Phase("scale_status", lambda bench, phases: phases.status("scale_status", bench.store(phases, "scale"), bench.scale_requests),
+          needs="scale", compared=True),
+    Phase("ingest_two", two),
+    Phase("ingest_sync", sync),
+    Phase("ingest_sync_two", sync_two),
+    *fronts.PHASES,
+    *peers.PHASES,
+    *map(disturbed, DISTURBANCES),
+]
 
 
 # ---- the program ----
 
-def end_by_signal(number: int, frame: object) -> None:
-    raise SystemExit(128 + number)
+def bound_seconds(settings: Settings) -> int:
+    phases, versions = len(settings.selected()), 2 if settings.against else 1
+    return 3600 + settings.orders // 100 * versions + settings.rounds * phases * versions * (2 * settings.seconds + 40)
 
 
-def end_by_time(number: int, frame: object) -> None:
-    raise BenchError("it takes too long")
+def start(stacks: ExitStack, services: Services) -> Services:
+    stacks.callback(services.down)
+    say(f"starting a stack in {services.folder}")
+    services.up()
+    return services
 
 
-def bound_time(seconds: int, rounds: int, orders: int) -> None:
-    signal.signal(signal.SIGALRM, end_by_time)
-    signal.alarm(600 + orders // 500 + rounds * 20 * (2 * seconds + 30))
+def start_with_standby(stacks: ExitStack, ours: Side) -> Side:
+    """A stack of its own, so that nothing else waits for the standby."""
+    services = start(stacks, Services(Programs.ours(), SECRETS_FROM=ours.secrets))
+    return Side("with a standby", services, ours.results, {"standby": (stacks.enter_context(services.running("standby")),)})
 
 
-def measure(seconds: int, rounds: int, orders: int) -> tuple[report.Results, dict[str, object]]:
-    php_fpm, node_modules = runtimes.find_php_fpm(), runtimes.install_node_modules()
-    services = Services(php_fpm, node_modules)
-    try:
-        say(f"starting the stack in {services.folder}")
-        services.up()
-        bench = Bench(services, seconds, rounds, orders)
-        if php_fpm is None:
-            bench.results.not_measured["ingest_php"] = "no php-fpm with the extension pgsql"
-        if node_modules is None:
-            bench.results.not_measured |= dict.fromkeys(("ingest_express", "status_express"), "no Node with Express and pg")
-        environment = machine.environment(bench.main.admin, services.folder, php_fpm, node_modules)
-        bench.run()
-        return bench.results, environment
-    finally:
-        signal.alarm(0)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
-        services.down()
+def measure(settings: Settings, commit: str) -> tuple[list[Side], dict[str, object]]:
+    chosen = settings.selected()
+    runtimes = peers.Runtimes.find() if any(phase in peers.PHASES for phase in chosen) else peers.Runtimes()
+    with ExitStack() as stacks:
+        try:
+            sides = [Side("this version", start(stacks, Services(Programs.ours(), **runtimes.environment())), report.Results(settings.orders))]
+            if commit:
+                theirs = start(stacks, Services(against.programs(commit), SECRETS_FROM=sides[0].secrets))
+                sides.append(Side(commit[:12], theirs, report.Results(settings.orders)))
+            standby = start_with_standby(stacks, sides[0]) if any(phase.run in (sync, sync_two) for phase in chosen) else None
+            with sides[0].services.connect("postgres") as admin:
+                environment = machine.environment(admin, sides[0].services.folder) | runtimes.versions()
+            Bench(settings, sides, standby, runtimes).run()
+            return sides, environment
+        finally:
+            ignore_signals()
 
 
 def main() -> None:
-    seconds, rounds, orders = setting("BENCH_SECONDS", 8), setting("BENCH_ROUNDS", 3), setting("BENCH_ORDERS", 1000000)
-    svg = Path(os.environ.get("BENCH_SVG") or CHECKOUT / "build" / "bench" / "chart.svg")
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, end_by_signal)
-    bound_time(seconds, rounds, orders)
-    results, environment = measure(seconds, rounds, orders)
-    settings = {
-        "seconds_of_a_phase": seconds, "rounds": rounds, "orders_stored_for_scale": orders,
+    settings = Settings.read()
+    commit = against.commit_of(settings.against) if settings.against else ""
+    svg = Path(os.environ.get("BENCH_SVG") or build_folder() / "bench" / "chart.svg")
+    heed_signals(bound_seconds(settings))
+    sides, environment = measure(settings, commit)
+    ours = sides[0].results
+    shown = {
+        "seconds_of_a_phase": settings.seconds, "rounds": settings.rounds, "orders_stored_for_scale": settings.orders,
         "events": f"CrossBorderly parcel.status_changed, each with an id of its own, {KNOWN_PERCENT} % about a parcel that is known already",
-        "peers": f"Express: {os.cpu_count()} workers with {runtimes.POOL} connections each; PHP: {runtimes.POOL} processes; pgbench: prepared statements"}
-    report.print_report(results, environment, settings)
+        "peers": f"{peers.WORKERS} workers with {peers.POOL} connections each (PHP: as many processes); pgbench: prepared statements"}
+    report.print_report(ours, environment, shown)
+    comparison = against.compared(ours, sides[1].results) if commit else {}
+    if commit:
+        against.print_comparison(comparison, commit)
     if os.environ.get("BENCH_JSON"):
-        report.write_json(results, environment, settings, Path(os.environ["BENCH_JSON"]))
+        parts = report.as_json(ours) | {"environment": environment, "settings": shown}
+        report.write_json(Path(os.environ["BENCH_JSON"]), **parts, **({"against": {"commit": commit, "figures": comparison}} if commit else {}))
     if shutil.which("gnuplot"):
-        report.draw_chart(results, svg)
+        chart.draw(ours, svg)
         print(f"chart: {svg}")
 
 

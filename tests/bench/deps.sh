@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# deps.sh [recovery]: installs the Debian packages that `make bench` needs and that are missing; without the peers' (Node, PHP) and gnuplot it goes on, and the
-# rows say so. recovery: only what `make bench-recovery` needs.
+# deps.sh [recovery]: installs the Debian packages that `make bench` needs and that are missing; without the peers' (Node, FastAPI, PHP), nginx, Apache and gnuplot it
+# goes on, and the rows say so. recovery: only what `make bench-recovery` needs.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -38,13 +38,28 @@ missing=()
 }
 
 [ "${1:-}" != recovery ] || exit 0
-present gnuplot || install_missing gnuplot-nox || echo "no gnuplot: no chart"
-present npm || install_missing nodejs npm || echo "no npm: the rows of Express will say 'not measured'"
-if ! compgen -G '/usr/sbin/php-fpm*' >/dev/null || ! php -m 2>/dev/null | grep -qx pgsql; then
-    if install_missing php-fpm php-pgsql; then
-        # Its service is nobody's here: the benchmark starts its own.
-        ! present systemctl || as_root systemctl disable --quiet 'php*-fpm.service' || true
-    else
-        echo "no php-fpm with pgsql: the row of PHP will say 'not measured'"
-    fi
+# Each of the rest is a row or a chart less where it is missing.
+install_or_say() {
+    local what=$1
+    shift
+    install_missing "$@" || echo "not installed: $*; the rows of $what will say 'not measured'"
+}
+present gnuplot || install_missing gnuplot-nox || echo "not installed: gnuplot-nox; no chart"
+present nginx || install_or_say nginx nginx-light
+present apache2 || install_or_say Apache apache2-bin
+present npm || install_or_say "Express and Fastify" nodejs npm
+/usr/bin/python3 -c 'import fastapi, uvicorn, asyncpg, uvloop, httptools' 2>/dev/null ||
+    install_or_say FastAPI python3-fastapi python3-uvicorn python3-asyncpg python3-uvloop python3-httptools
+
+has_php_with_pgsql() {
+    local program
+    for program in /usr/sbin/php-fpm*; do
+        ! "$program" -m 2>/dev/null | grep -qx pgsql || return 0
+    done
+    return 1
+}
+if ! has_php_with_pgsql; then
+    install_or_say PHP php-fpm php-pgsql
+    # The benchmark starts its own.
+    ! present systemctl || as_root systemctl disable --quiet 'php*-fpm.service' 2>/dev/null || true
 fi

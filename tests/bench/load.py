@@ -1,11 +1,15 @@
-"""The load generators: wrk with replay.lua, and pgbench. Each gives a Load."""
+"""The load generators: wrk with replay.lua, and pgbench."""
 
 from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Callable
 
 from psycopg.conninfo import conninfo_to_dict
 
@@ -25,19 +29,48 @@ class Load:
         return self.good / self.seconds
 
 
-def wrk(port: int, mode: str, requests: Path, connections: int, threads: int, seconds: float) -> Load:
-    """MODE 'once' sends each request once, 'round' again and again. Any answer but a success, and any lack of one, is an error."""
-    threads = min(threads, connections)
-    output = run(
-        ["wrk", "-t", str(threads), "-c", str(connections), "-d", f"{max(1, round(seconds))}s", "--timeout", "10s",
-         "-s", str(HERE / "replay.lua"), f"http://127.0.0.1:{port}/", "--", mode, str(requests)],
-        seconds + 60)
-    said = json.loads(output.strip().splitlines()[-1])
-    if said["exhausted"]:
+def _command(port: int, mode: str, requests: Path, connections: int, threads: int, seconds: int) -> list[str]:
+    return ["wrk", "-t", str(min(threads, connections)), "-c", str(connections), "-d", f"{seconds}s", "--timeout", "10s",
+            "-s", str(HERE / "replay.lua"), f"http://127.0.0.1:{port}/", "--", mode, str(requests)]
+
+
+def _load(output: str, requests: Path) -> Load:
+    """Any answer but a success, and any lack of one, is an error."""
+    summary = json.loads(output.strip().splitlines()[-1])
+    if summary["exhausted"]:
         raise BenchError(f"wrk ran out of events in {requests.name}")
-    if said["refused"] or said["broken"] or said["timeouts"]:
-        raise BenchError(f"of {said['requests']} requests {said['refused']} were refused, {said['broken']} broke and {said['timeouts']} timed out")
-    return Load(said["seconds"], said["requests"], said["p50_ms"], said["p99_ms"], said["p999_ms"])
+    if summary["refused"] or summary["broken"] or summary["timeouts"]:
+        raise BenchError(f"of {summary['requests']} requests {summary['refused']} were refused, {summary['broken']} broke and"
+                         f" {summary['timeouts']} timed out")
+    return Load(summary["seconds"], summary["requests"], summary["p50_ms"], summary["p99_ms"], summary["p999_ms"])
+
+
+def wrk(port: int, mode: str, requests: Path, connections: int, threads: int, seconds: int) -> Load:
+    """MODE 'once' sends each request once, 'round' again and again."""
+    return _load(run(_command(port, mode, requests, connections, threads, seconds), seconds + 60), requests)
+
+
+PATIENCE_SECONDS = 60
+NO_LIMIT_SECONDS = 86400
+
+
+def wrk_all(port: int, requests: Path, connections: int, threads: int, stored: Callable[[], int], wanted: int) -> Load:
+    """Sends every one of REQUESTS, until STORED gives WANTED; it must grow."""
+    process = subprocess.Popen(_command(port, "all", requests, connections, threads, NO_LIMIT_SECONDS), stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, text=True)
+    try:
+        last, since = -1, time.monotonic()
+        while (now := stored()) < wanted and process.poll() is None:
+            if now != last:
+                last, since = now, time.monotonic()
+            if time.monotonic() > since + PATIENCE_SECONDS:
+                raise BenchError(f"of {wanted} events {now} were stored, and no more in {PATIENCE_SECONDS} s")
+            time.sleep(0.2 if wanted < 100_000 else 2)
+    finally:
+        # wrk ends in good order then.
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=PATIENCE_SECONDS)
+    return _load(output, requests)
 
 
 def percentile(ordered: list[int], share: float) -> float:

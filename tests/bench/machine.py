@@ -14,65 +14,92 @@ import psycopg
 TICK = os.sysconf("SC_CLK_TCK")
 
 
-def _stat(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat behind the name: state, parent, …"""
-    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+@dataclass(frozen=True)
+class Process:
+    parent: int
+    ticks: int  # its own and those of children that have ended
 
 
-def cpu_seconds(pid: int) -> float:
-    user, system = _stat(pid)[11:13]
-    return (int(user) + int(system)) / TICK
-
-
-def postgres_cpu_seconds(postmaster: int) -> float:
-    """Of the postmaster, its children and those that have ended."""
-    total = sum(int(ticks) for ticks in _stat(postmaster)[11:15])
+def _processes() -> dict[int, Process]:
+    found = {}
     for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
         try:
-            if entry.name.isdigit() and int((stat := _stat(int(entry.name)))[1]) == postmaster:
-                total += int(stat[11]) + int(stat[12])
+            # Behind the name: state, parent, …
+            fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
         except (FileNotFoundError, ProcessLookupError):
             continue
-    return total / TICK
+        found[int(entry.name)] = Process(int(fields[1]), sum(int(ticks) for ticks in fields[11:15]))
+    return found
 
 
-def peak_memory(pid: int) -> int:
-    """Bytes."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    return 0
+def _tree(processes: dict[int, Process], root: int) -> set[int]:
+    """ROOT and all that descends from it."""
+    tree, grows = {root}, True
+    while grows:
+        more = {pid for pid, process in processes.items() if process.parent in tree} - tree
+        tree, grows = tree | more, bool(more)
+    return tree
+
+
+def peak_memory(*roots: int) -> int:
+    """Bytes: the peaks of these processes and their descendants, added up. What they share counts in each."""
+    total, processes = 0, _processes()
+    for pid in set().union(*(_tree(processes, root) for root in roots)):
+        try:
+            lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        total += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+    return total
+
+
+class Meter:
+    """CPU time of named groups of processes, each a set of roots with their descendants; and WAL and disk, where ADMIN is a connection to the database.
+
+    The connection's own process is left out: it only counts rows.
+    """
+
+    def __init__(self, groups: dict[str, tuple[int, ...]], admin: psycopg.Connection | None = None) -> None:
+        self.groups, self.admin = groups, admin
+
+    def read(self) -> Reading:
+        wal, disk = 0, 0
+        if self.admin is not None:
+            wal, disk = self.admin.execute(
+                "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint, pg_database_size(current_database())").fetchone()
+        processes = _processes()
+        left_out = {self.admin.info.backend_pid} if self.admin is not None else set()
+        cpu = {name: sum(processes[pid].ticks for root in roots for pid in _tree(processes, root) - left_out if pid in processes) / TICK
+               for name, roots in self.groups.items()}
+        return Reading(cpu, wal, disk)
 
 
 @dataclass
-class Usage:
-    """A reading of all meters; the difference of two is what a phase used."""
+class Reading:
+    cpu: dict[str, float]
+    wal: int
+    disk: int
 
-    responder_cpu: float
-    postgres_cpu: float
-    web_server_cpu: float
-    wal_bytes: int
-    disk_bytes: int
+    def costs_since(self, before: Reading, requests: int) -> Costs:
+        per_request = 1e6 / max(requests, 1)
+        return Costs(
+            {name: (seconds - before.cpu[name]) * per_request for name, seconds in self.cpu.items()},
+            (self.wal - before.wal) / max(requests, 1), (self.disk - before.disk) / max(requests, 1))
 
-    @classmethod
-    def now(cls, admin: psycopg.Connection, responder: int, postmaster: int, web_server: int) -> Usage:
-        cpu = cpu_seconds(responder), postgres_cpu_seconds(postmaster), cpu_seconds(web_server)
-        wal, disk = admin.execute(
-            "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint,"
-            " (SELECT sum(pg_total_relation_size(oid))::bigint FROM pg_class WHERE relnamespace = 'waybill_data'::regnamespace AND relkind = 'r')"
-        ).fetchone()
-        return cls(*cpu, wal, disk)
 
-    def costs_since(self, before: Usage, events: int) -> dict[str, float]:
-        million = 1e6 / events
-        return {
-            "webhook_cpu_s_per_million": (self.responder_cpu - before.responder_cpu) * million,
-            "postgresql_cpu_s_per_million": (self.postgres_cpu - before.postgres_cpu) * million,
-            "lighttpd_cpu_s_per_million": (self.web_server_cpu - before.web_server_cpu) * million,
-            "wal_bytes_per_event": (self.wal_bytes - before.wal_bytes) / events,
-            "disk_bytes_per_event": (self.disk_bytes - before.disk_bytes) / events,
-        }
+@dataclass
+class Costs:
+    """Of one request: CPU microseconds by group of processes, WAL and disk bytes."""
 
+    cpu_us: dict[str, float]
+    wal_bytes: float | None  # None: it only reads
+    disk_bytes: float | None
+    peak_bytes: int = 0  # resident memory of the service
+
+
+# ---- the environment ----
 
 def _first_line(*command: str) -> str | None:
     if shutil.which(command[0]) is None:
@@ -92,23 +119,18 @@ def _file_system(folder: Path) -> str | None:
     return _first_line("stat", "--file-system", "--format", "%T", str(folder))
 
 
-def environment(admin: psycopg.Connection, folder: Path, php_fpm: str | None, node_modules: Path | None) -> dict[str, object]:
-    settings = ("fsync", "synchronous_commit", "full_page_writes", "wal_sync_method", "shared_buffers", "max_wal_size", "checkpoint_timeout")
-    shown: dict[str, object] = {
+SETTINGS = ("fsync", "synchronous_commit", "full_page_writes", "wal_sync_method", "shared_buffers", "max_wal_size", "checkpoint_timeout", "autovacuum")
+
+
+def environment(admin: psycopg.Connection, folder: Path) -> dict[str, object]:
+    return {
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "file_system": _file_system(folder),
         "kernel": platform.release(),
         "postgresql": admin.execute("SHOW server_version").fetchone()[0],
-        "postgresql_settings": {name: admin.execute(f"SHOW {name}").fetchone()[0] for name in settings},
+        "postgresql_settings": {name: admin.execute(f"SHOW {name}").fetchone()[0] for name in SETTINGS},
         "lighttpd": _first_line("lighttpd", "-v"),
         "wrk": (_first_line("wrk", "-v") or "").split(" Copyright")[0],
     }
-    if node_modules is not None:
-        shown["node"] = _first_line("node", "--version")
-        for package in ("express", "pg"):
-            shown[package] = _first_line("node", "-p", f"require('{node_modules}/{package}/package.json').version")
-    if php_fpm is not None:
-        shown["php"] = _first_line(php_fpm, "--version")
-    return shown

@@ -25,11 +25,10 @@ sys.dont_write_bytecode = True
 sys.path.append(str(Path(__file__).resolve().parents[1] / "e2e"))
 
 import machine
-from bench import end_by_signal, end_by_time, setting
-from common import BenchError, CountError, run_program, say
+from common import BenchError, CountError, heed_signals, ignore_signals, run_program, say, setting
 from http_load import Load, Reply
 from http_plain import Site
-from stack import Database, Services
+from stack import Programs, Services, Store
 
 CONNECTIONS = 16
 # Between two requests of a connection, whatever the first one's answer: the figures are as exact as this divided by the connections.
@@ -100,8 +99,8 @@ def wait_steady(load: Load, since: float) -> None:
 class Recovery:
     def __init__(self, services: Services, rounds: int) -> None:
         self.services, self.rounds = services, rounds
-        self.dsn = services.known["SUPERUSER_DSN"]
-        self.site = Site("127.0.0.1", services.port)
+        self.store = Store(services, "written")
+        self.site = Site("127.0.0.1", services.ports["PORT"])
         self.events = Events(Path(services.known["SECRET_FILE"]).read_text().strip().encode())
 
     # ---- what is killed ----
@@ -129,7 +128,7 @@ class Recovery:
         with Load(self.site, self.events, CONNECTIONS, pace=PACE_SECONDS, pause=PACE_SECONDS) as load:
             try:
                 wait_steady(load, time.monotonic())
-                with Database(self.dsn).admin as admin:
+                with self.services.connect(self.store.database) as admin:
                     (self.backend,) = admin.execute(
                         "SELECT pid FROM pg_stat_activity WHERE application_name = 'waybill webhook' ORDER BY pid LIMIT 1").fetchone()
                 killed = time.monotonic()
@@ -145,9 +144,9 @@ class Recovery:
         """Every 200 was a promise. What was spooled may still be on its way."""
         taken = [json.loads(reply.body)["delivery"] for reply in replies if reply.status == 200]
         end = time.monotonic() + PATIENCE_SECONDS
-        with Database(self.dsn).admin as admin:
+        with self.services.connect(self.store.database) as admin:
             while True:
-                (found,) = admin.execute("SELECT count(*) FROM waybill_data.deliveries WHERE delivery_id = ANY (%s::uuid[])", (taken,)).fetchone()
+                (found,) = admin.execute("SELECT count(*) FROM waybill.deliveries WHERE delivery_id = ANY (%s::uuid[])", (taken,)).fetchone()
                 if found == len(taken):
                     return
                 if time.monotonic() > end:
@@ -157,7 +156,8 @@ class Recovery:
     def run(self) -> dict[str, list[Outage]]:
         kinds = {"responder_killed": self.kill_responder, "backend_killed": self.kill_backend, "database_restarted": self.restart_database}
         outages: dict[str, list[Outage]] = {name: [] for name in kinds}
-        with self.services.running("webhook"):
+        self.store.create()
+        with self.services.running(f"webhook.{self.store.name}"):
             for number in range(self.rounds):
                 for name, kill in kinds.items():
                     outages[name].append(self.measure(kill))
@@ -188,20 +188,16 @@ def print_report(outages: dict[str, list[Outage]], environment: dict[str, object
 
 def main() -> None:
     rounds = setting("RECOVERY_ROUNDS", 5)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, end_by_signal)
-    signal.signal(signal.SIGALRM, end_by_time)
-    signal.alarm(300 + rounds * 3 * 90)
-    services = Services(None, None)
+    heed_signals(300 + rounds * 3 * 90)
+    services = Services(Programs.ours())
     try:
         say(f"starting the stack in {services.folder}")
         services.up()
-        environment = machine.environment(Database(services.known["SUPERUSER_DSN"]).admin, services.folder, None, None)
+        with services.connect("postgres") as admin:
+            environment = machine.environment(admin, services.folder)
         outages = Recovery(services, rounds).run()
     finally:
-        signal.alarm(0)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
+        ignore_signals()
         services.down()
     print_report(outages, environment)
     if os.environ.get("BENCH_JSON"):

@@ -1,6 +1,7 @@
 -- wrk's side: sends requests that were made before, byte for byte, and prints what came of it as one line of JSON.
 --
 --   wrk … -s replay.lua URL -- once PREFIX    each request of PREFIX-0, PREFIX-1, … once; thread n reads the file n alone
+--   wrk … -s replay.lua URL -- all PREFIX     the same, and when a thread has sent its last request it waits for the answers
 --   wrk … -s replay.lua URL -- round PREFIX   the same requests again and again, from memory
 --
 -- A record is six digits, the length of the request, then the request.
@@ -12,7 +13,11 @@ function setup(thread)
     table.insert(threads, thread)
 end
 
-local file, requests, position
+-- While a thread waits for its last answers, its idle connections send this.
+local IDLE = "GET /webhooks/livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+local IDLE_SECONDS = 2
+
+local file, requests, position, ended, tried
 
 local function read_record()
     local length = file:read(6)
@@ -25,6 +30,8 @@ function init(arguments)
     file:setvbuf("full", 1048576)
     if arguments[1] == "once" then
         request = read_once
+    elseif arguments[1] == "all" then
+        request = read_all
     else
         requests, position = {}, 0
         for record in read_record do
@@ -44,6 +51,23 @@ function read_once()
     exhausted = true
     wrk.thread:stop()
     return "GET /exhausted HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+end
+
+function read_all()
+    -- Before it starts, wrk asks its first thread for a request, which it does not send.
+    if part == 0 and not tried then
+        tried = true
+        return IDLE
+    end
+    local record = read_record()
+    if record then
+        return record
+    end
+    ended = ended or os.time()
+    if os.time() > ended + IDLE_SECONDS then
+        wrk.thread:stop()
+    end
+    return IDLE
 end
 
 function read_round()

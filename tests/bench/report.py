@@ -1,146 +1,177 @@
-"""Figures into a table, JSON and a chart."""
+"""Figures into tables and JSON."""
 
 from __future__ import annotations
 
 import json
-import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
 from load import Load
+from machine import Costs
 
-# Every row: key, what it is.
+# What a peer does not do that waybill does.
+PLAIN = "no late events, roll-up, feed, quarantine, raw bytes"
+NULL = "stores and reads nothing"
+# Every row: key, what it is, what it lacks.
 ROWS = [
-    ("ingest", "waybill, 64 connections"),
-    ("ingest_256", "waybill, 256 connections"),
-    ("ingest_null", "null responder, 64 connections"),
-    ("ingest_null_256", "null responder, 256 connections"),
-    ("ingest_pgbench", "pgbench, one event a transaction"),
-    ("ingest_express", "Express + pg, 64 connections"),
-    ("ingest_php", "PHP under php-fpm, 64 connections"),
-    ("ingest_one", "waybill, 1 connection"),
-    ("ingest_pgbench_one", "pgbench, 1 client"),
-    ("status", "waybill, 64 connections"),
-    ("status_cold", "waybill, each time another of {orders} orders"),
-    ("status_304", "waybill, conditional hits, 64 connections"),
-    ("status_null", "null responder, 64 connections"),
-    ("status_express", "Express + pg, 64 connections"),
-    ("scale_ingest", "ingest with {orders} orders stored"),
-    ("scale_status", "status with {orders} orders stored"),
-    ("during_checkpoint", "scale_ingest while a checkpoint runs, again and again"),
-    ("during_vacuum", "scale_ingest while all tables are vacuumed, again and again"),
-    ("during_report", "scale_ingest while a reporting tool reads all of the history, again and again"),
+    ("ingest", "waybill, 64 connections", ""),
+    ("ingest_mix", "the realistic mix: orders of one to three boxes, about eight events each, four senders, 2 % twice", ""),
+    ("ingest_256", "waybill, 256 connections", ""),
+    ("ingest_one", "waybill, 1 connection", ""),
+    ("ingest_nginx", "waybill behind nginx as shipped", ""),
+    ("ingest_apache", "waybill behind Apache as shipped", ""),
+    ("ingest_two", "two webhook.fcgi processes on one database", ""),
+    ("ingest_sync", "a synchronous standby behind 5 ms", ""),
+    ("ingest_sync_two", "two processes, and a synchronous standby behind 5 ms", ""),
+    ("ingest_null", "null responder, 64 connections", NULL),
+    ("ingest_null_256", "null responder, 256 connections", NULL),
+    ("peer_pgbench", "pgbench, plain tables, four upserts a transaction", PLAIN + "; no HTTP, signature, JSON"),
+    ("peer_pgbench_one", "the same, 1 client", PLAIN + "; no HTTP, signature, JSON"),
+    ("peer_express", "Express + pg, four upserts a transaction", PLAIN),
+    ("peer_fastify", "Fastify + pg, four upserts a transaction", PLAIN),
+    ("peer_fastify_cte", "Fastify + pg, the four as one statement", PLAIN),
+    ("peer_upsert", "Fastify + pg, one guarded upsert", "no history, duplicates, orders, roll-up, feed, quarantine, raw bytes"),
+    ("peer_fastapi", "FastAPI + asyncpg, four upserts a transaction", PLAIN),
+    ("peer_php", "PHP under php-fpm, four upserts a transaction", PLAIN),
+    ("status", "waybill, 64 connections", ""),
+    ("status_cold", "waybill, each time another of {orders} orders", ""),
+    ("status_304", "waybill, conditional hits, 64 connections", ""),
+    ("status_null", "null responder, 64 connections", NULL),
+    ("status_express", "Express + pg, plain tables, 64 connections", "no roll-up, scopes, changes; a shorter document"),
+    ("scale_ingest", "ingest with {orders} orders stored", ""),
+    ("scale_status", "status with {orders} orders stored", ""),
+    ("during_checkpoint", "scale_ingest while a checkpoint runs, again and again", ""),
+    ("during_vacuum", "scale_ingest while all tables are vacuumed, again and again", ""),
+    ("during_report", "scale_ingest while a reporting tool reads all of the history, again and again", ""),
 ]
-# Each panel: title, and its bars with their names.
-CHART = [
-    ("webhooks taken per second", {
-        "ingest": "waybill", "ingest_256": "waybill, 256 connections", "scale_ingest": "waybill, {orders} orders stored",
-        "ingest_pgbench": "pgbench, one event a transaction", "ingest_express": "Express + pg", "ingest_php": "PHP", "ingest_null": "null responder"}),
-    ("order documents served per second", {
-        "status": "waybill", "scale_status": "waybill, {orders} orders stored", "status_304": "waybill, not modified",
-        "status_express": "Express + pg", "status_null": "null responder"}),
+RATIOS = [
+    ("ingest", "ingest_null"), ("ingest_256", "ingest_null_256"), ("ingest_mix", "ingest"),
+    ("ingest_nginx", "ingest"), ("ingest_apache", "ingest"), ("ingest_two", "ingest"), ("ingest_sync", "ingest"), ("ingest_sync_two", "ingest_sync"),
+    *(("ingest", f"peer_{name}") for name in ("pgbench", "express", "fastify", "fastify_cte", "upsert", "fastapi", "php")),
+    ("ingest_one", "peer_pgbench_one"),
+    ("status", "status_express"), ("status", "status_null"), ("status_304", "status_null"), ("status_cold", "status"),
+    ("scale_ingest", "ingest"), ("scale_status", "status"),
+    ("during_checkpoint", "scale_ingest"), ("during_vacuum", "scale_ingest"), ("during_report", "scale_ingest"),
 ]
-OUR_COLOUR, PEER_COLOUR = 0x2A6F97, 0xB0B0B0
-PEERS = {"ingest_null", "ingest_pgbench", "ingest_express", "ingest_php", "status_null", "status_express"}
+WEB_SERVERS = ("lighttpd", "nginx", "apache")
+DATABASES = ("postgresql", "standby")
+
+
+@dataclass
+class Run:
+    """One phase of one round."""
+
+    load: Load
+    costs: Costs
+
+    @property
+    def per_second(self) -> float:
+        return self.load.per_second
+
+    @property
+    def cpu_us(self) -> float:
+        return sum(self.costs.cpu_us.values())
+
+
+# How to read a figure from a run.
+FIGURES = {
+    "per_second": lambda run: run.per_second,
+    "p50_ms": lambda run: run.load.p50_ms,
+    "p99_ms": lambda run: run.load.p99_ms,
+    "p999_ms": lambda run: run.load.p999_ms,
+    "cpu_us": lambda run: run.cpu_us,
+    "wal_bytes": lambda run: run.costs.wal_bytes,
+    "disk_bytes": lambda run: run.costs.disk_bytes,
+    "peak_bytes": lambda run: run.costs.peak_bytes,
+}
 
 
 @dataclass
 class Results:
     orders: int
-    loads: dict[str, list[Load]] = field(default_factory=dict)
-    costs: dict[str, list[dict[str, float]]] = field(default_factory=dict)
+    runs: dict[str, list[Run]] = field(default_factory=dict)
     not_measured: dict[str, str] = field(default_factory=dict)
-    clients: int = 0  # of pgbench's best
+    notes: dict[str, str] = field(default_factory=dict)
 
-    def add(self, key: str, load: Load) -> None:
-        self.loads.setdefault(key, []).append(load)
+    def add(self, key: str, load: Load, costs: Costs) -> None:
+        self.runs.setdefault(key, []).append(Run(load, costs))
 
-    def add_costs(self, key: str, costs: dict[str, float]) -> None:
-        self.costs.setdefault(key, []).append(costs)
+    def choose(self, key: str, variants: dict[str, str]) -> None:
+        """The variant with the highest median is the figure KEY; its name is noted."""
+        best = max(variants, key=lambda variant: median(run.per_second for run in self.runs[variant]))
+        self.runs[key], self.notes[key] = self.runs[best], f"best: {variants[best]}"
 
-    def choose_best_pgbench(self, counts: tuple[int, ...]) -> None:
-        """The count of clients with the highest median is the figure."""
-        self.clients = max(counts, key=lambda clients: median(load.per_second for load in self.loads[f"ingest_pgbench_{clients}"]))
-        self.loads["ingest_pgbench"] = self.loads[f"ingest_pgbench_{self.clients}"]
-
-    def of(self, key: str, attribute: str) -> float | None:
+    def of(self, key: str, figure: str) -> float | None:
         """The median of the rounds; None: not measured."""
-        if key in self.not_measured or key not in self.loads:
+        if key in self.not_measured or key not in self.runs:
             return None
-        return median(getattr(load, attribute) for load in self.loads[key])
+        values = [FIGURES[figure](run) for run in self.runs[key]]
+        return None if None in values else median(values)
 
-    def cost(self, key: str, name: str) -> float | None:
-        return median(costs[name] for costs in self.costs[key]) if key in self.costs else None
+    def cpu_of(self, key: str) -> dict[str, float]:
+        """By group of processes."""
+        runs = self.runs[key]
+        return {name: median(run.costs.cpu_us[name] for run in runs) for name in runs[0].costs.cpu_us}
+
+    def shown(self) -> list[tuple[str, str, str]]:
+        """The rows of what was to be measured."""
+        return [row for row in ROWS if row[0] in self.runs or row[0] in self.not_measured]
 
 
 def divide(a: float | None, b: float | None) -> float | None:
     return a / b if a is not None and b else None
 
 
-def ratios(results: Results) -> list[tuple[str, str, float | None, str, float]]:
-    """Key, text, value, how it compares with the aim, the aim."""
-    def speed(key: str) -> float | None:
-        return results.of(key, "per_second")
-
-    peers = [rate for key in ("ingest_express", "ingest_php") if (rate := speed(key)) is not None]
-    memory = results.cost("ingest_256", "webhook_peak_bytes")
-    return [
-        ("ingest_to_null", "ingest / ingest_null", divide(speed("ingest"), speed("ingest_null")), ">=", 0.40),
-        ("ingest_to_pgbench", "ingest / ingest_pgbench", divide(speed("ingest"), speed("ingest_pgbench")), ">=", 2.5),
-        ("ingest_to_peers", "ingest / best of ingest_express, ingest_php", divide(speed("ingest"), max(peers, default=None)), ">=", 6),
-        ("ingest_p99_ms", "p99 of ingest at 64 connections, ms", results.of("ingest", "p99_ms"), "<", 40),
-        ("one_to_pgbench_one", "one event at a time: p50 of waybill / of pgbench",
-         divide(results.of("ingest_one", "p50_ms"), results.of("ingest_pgbench_one", "p50_ms")), "<", 1.5),
-        ("status_to_null", "status / status_null", divide(speed("status"), speed("status_null")), ">=", 0.45),
-        ("status_304_to_null", "status_304 / status_null", divide(speed("status_304"), speed("status_null")), ">=", 0.60),
-        ("status_to_express", "status / status_express", divide(speed("status"), speed("status_express")), ">=", 4),
-        ("scale_ingest_to_ingest", f"ingest with {results.orders} orders stored / empty", divide(speed("scale_ingest"), speed("ingest")), ">=", 0.85),
-        ("scale_status_to_status", f"status with {results.orders} orders stored / few", divide(speed("scale_status"), speed("status")), ">=", 0.85),
-        ("memory_256_mb", "peak resident memory of webhook.fcgi at 256 connections, MB", divide(memory, 1e6), "<", 40),
-    ]
-
-
-def reached(value: float | None, compare: str, aim: float) -> str:
-    if value is None:
-        return "not measured"
-    return "reached" if (value >= aim if compare == ">=" else value < aim) else "missed"
-
-
 def number(value: float | None, digits: int = 2) -> str:
-    return "not measured" if value is None else f"{value:,.{digits}f}"
+    return "–" if value is None else f"{value:,.{digits}f}"
 
 
-# ---- the table ----
+# ---- tables ----
 
 def figure_rows(results: Results) -> list[list[str]]:
     rows = []
-    for key, text in ROWS:
-        if (rate := results.of(key, "per_second")) is None:
-            rows.append([key, "not measured", "", "", "", "", results.not_measured.get(key, "")])
+    for key, text, lacks in results.shown():
+        what = text.format(orders=results.orders) + (f"; {results.notes[key]}" if key in results.notes else "")
+        if key in results.not_measured:
+            rows.append([key, "not measured", "", "", "", "", "", results.not_measured[key], ""])
             continue
-        rates = [load.per_second for load in results.loads[key]]
-        what = text.format(orders=results.orders) + (f", {results.clients} clients (best)" if key == "ingest_pgbench" else "")
-        rows.append([key, number(rate, 0), f"{min(rates):,.0f}–{max(rates):,.0f}", *(number(results.of(key, name)) for name in ("p50_ms", "p99_ms", "p999_ms")), what])
+        rates = [run.per_second for run in results.runs[key]]
+        rows.append([key, number(results.of(key, "per_second"), 0), f"{min(rates):,.0f}–{max(rates):,.0f}",
+                     *(number(results.of(key, name)) for name in ("p50_ms", "p99_ms", "p999_ms")), number(results.of(key, "cpu_us"), 0), what,
+                     lacks])
     return rows
 
 
-COSTS = [
-    ("webhook_cpu_s_per_million", "CPU seconds per million events: webhook.fcgi", 1),
-    ("postgresql_cpu_s_per_million", "CPU seconds per million events: PostgreSQL", 1),
-    ("lighttpd_cpu_s_per_million", "CPU seconds per million events: lighttpd", 1),
-    ("wal_bytes_per_event", "WAL bytes per event", 1),
-    ("disk_bytes_per_event", "disk bytes per event", 1),
-    ("webhook_peak_bytes", "peak resident memory of webhook.fcgi, MB", 1e6),
-]
-COST_KEYS = ("ingest", "ingest_256", "scale_ingest")
+def ratio_rows(results: Results) -> list[list[str]]:
+    return [[f"{ours} / {other}", *(number(value) for value in ratio(results, ours, other).values())]
+            for ours, other in RATIOS if ours in results.runs and other in results.runs]
+
+
+RATIO_FIGURES = ("per_second", "p50_ms", "p99_ms", "cpu_us")
+
+
+def ratio(results: Results, ours: str, other: str) -> dict[str, float | None]:
+    return {figure: divide(results.of(ours, figure), results.of(other, figure)) for figure in RATIO_FIGURES}
 
 
 def cost_rows(results: Results) -> list[list[str]]:
-    return [[text, *(number(divide(results.cost(key, name), unit), 1) for key in COST_KEYS)] for name, text, unit in COSTS]
+    rows = []
+    for key, _, _ in results.shown():
+        if results.of(key, "cpu_us") is None:
+            continue
+        cpu = results.cpu_of(key)
+        server = next((us for name, us in cpu.items() if name in WEB_SERVERS), None)
+        handler = next((us for name, us in cpu.items() if name not in WEB_SERVERS + DATABASES), None)
+        rows.append([key, *(number(us, 1) for us in (handler, server, cpu.get("postgresql"), cpu.get("standby"))),
+                     number(results.of(key, "wal_bytes"), 0), number(results.of(key, "disk_bytes"), 0),
+                     number(divide(results.of(key, "peak_bytes"), 1e6) or None, 1)])
+    return rows
 
 
 def print_table(heads: list[str], rows: list[list[str]], text_columns: tuple[int, ...]) -> None:
+    if not rows:
+        return
     widths = [max(len(row[column]) for row in [heads, *rows]) for column in range(len(heads))]
     for row in [heads, ["-" * width for width in widths], *rows]:
         print("  ".join(cell.ljust(width) if column in text_columns else cell.rjust(width)
@@ -154,58 +185,38 @@ def print_report(results: Results, environment: dict[str, object], settings: dic
         shown = ", ".join(f"{key}={item}" for key, item in value.items()) if isinstance(value, dict) else value
         print(f"{name.replace('_', ' ')}: {shown}")
     print()
-    print_table(["figure", "per second", "rounds", "p50 ms", "p99 ms", "p99.9 ms", "what"], figure_rows(results), (0, 6))
-    print_table(["ratio", "value", "aim", ""],
-                [[text, number(value), f"{compare} {aim:g}", reached(value, compare, aim)] for _, text, value, compare, aim in ratios(results)], (0, 3))
-    print_table(["what one event costs", *COST_KEYS], cost_rows(results), (0,))
+    print_table(["figure", "per second", "rounds", "p50 ms", "p99 ms", "p99.9 ms", "CPU us", "what", "what it lacks"], figure_rows(results), (0, 7, 8))
+    print_table(["ratio", "per second", "p50", "p99", "CPU"], ratio_rows(results), (0,))
+    print_table(["one request costs", "handler us", "web server us", "PostgreSQL us", "standby us", "WAL bytes", "disk bytes", "memory MB"],
+                cost_rows(results), (0,))
 
 
 # ---- JSON ----
 
 def figure(results: Results, key: str) -> dict[str, object]:
-    names = ("per_second", "p50_ms", "p99_ms", "p999_ms")
-    value: dict[str, object] = {name: results.of(key, name) for name in names}
-    if value["per_second"] is None:
-        value["not_measured"] = results.not_measured.get(key, "")
-    else:
-        value["rounds"] = [load.per_second for load in results.loads[key]]
-    if key == "ingest_pgbench" and results.clients:
-        value["clients"] = results.clients
-    return value
+    if key in results.not_measured:
+        return {"per_second": None, "not_measured": results.not_measured[key]}
+    return {name: results.of(key, name) for name in FIGURES} | {"rounds": [run.per_second for run in results.runs[key]]}
 
 
-def write_json(results: Results, environment: dict[str, object], settings: dict[str, object], file: Path) -> None:
-    figures: dict[str, object] = {key: figure(results, key) for key, _ in ROWS}
-    scale = {"orders": results.orders, "ingest": figures["scale_ingest"], "status": figures["scale_status"]}
-    figures["scale"] = {name: value for name, value in figure(results, "scale_ingest").items() if name != "rounds"} | scale
-    costs = {key: {name: results.cost(key, name) for name, _, _ in COSTS} for key in COST_KEYS}
-    everything = {
+def costs(results: Results, key: str) -> dict[str, object]:
+    return {"cpu_us": results.cpu_of(key)} | {name: results.of(key, name) for name in ("wal_bytes", "disk_bytes", "peak_bytes")}
+
+
+def as_json(results: Results) -> dict[str, object]:
+    figures: dict[str, object] = {}
+    for key, _, lacks in results.shown():
+        figures[key] = figure(results, key) | ({"lacks": lacks} if lacks else {}) | ({"note": results.notes[key]} if key in results.notes else {})
+    scale = {name: figures[f"scale_{name}"] for name in ("ingest", "status") if f"scale_{name}" in figures}
+    if scale:
+        # Its own figures are ingest's.
+        figures["scale"] = figures.get("scale_ingest", {}) | {"orders": results.orders} | scale
+    return {
         "figures": figures,
-        "ratios": {key: {"value": value, "compare": compare, "aim": aim, "result": reached(value, compare, aim)}
-                   for key, _, value, compare, aim in ratios(results)},
-        "costs": costs,
-        "environment": environment,
-        "settings": settings,
+        "ratios": {f"{ours}/{other}": ratio(results, ours, other) for ours, other in RATIOS if ours in results.runs and other in results.runs},
+        "costs": {key: costs(results, key) for key, _, _ in results.shown() if key in results.runs and key not in results.not_measured},
     }
-    file.write_text(json.dumps(everything, indent=2) + "\n")
 
 
-# ---- the chart ----
-
-def draw_chart(results: Results, file: Path) -> None:
-    plots = []
-    for title, names in CHART:
-        rows = [(key, name.format(orders=results.orders), rate) for key, name in reversed(names.items())
-                if (rate := results.of(key, "per_second")) is not None]
-        data = "\n".join(f'{place} {rate:.0f} "{name}" {PEER_COLOUR if key in PEERS else OUR_COLOUR}' for place, (key, name, rate) in enumerate(rows))
-        top = max((rate for _, _, rate in rows), default=1)
-        plots.append(f"$data << EOD\n{data}\nEOD\n"
-                     f"set title '{title}'\nset xrange [0:{top * 1.15}]\nset yrange [-0.6:{len(rows) - 0.4}]\n"
-                     "plot $data using ($2/2):1:($2/2):(0.35):4:ytic(3) with boxxyerror lc rgb variable notitle,"
-                     f" $data using ($2 + {top * 0.01}):1:2 with labels left notitle\n")
-    script = ("set terminal svg noenhanced size 900,620 font 'sans-serif,13' background rgb 'white'\n"
-              f"set output '{file}'\n"
-              "set encoding utf8\nset style fill solid noborder\nset border 3\nset tics nomirror out\nset grid xtics lc rgb '#dddddd'\n"
-              "set lmargin 34\nset multiplot layout 2,1\n" + "".join(plots) + "unset multiplot\n")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["gnuplot"], input=script, text=True, check=True, timeout=60)
+def write_json(file: Path, **parts: object) -> None:
+    file.write_text(json.dumps(parts, indent=2) + "\n")

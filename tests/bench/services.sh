@@ -1,12 +1,17 @@
 #!/usr/bin/env bash
-# services.sh COMMAND: what the benchmark runs against, out of the parts of tests/stack. bench.py calls it.
+# services.sh COMMAND: what the benchmark runs against, out of the parts of tests/stack. stack.py calls it, with the programs of one build.
 #
-#   up            a cluster with two databases (waybill and waybill_scale), lighttpd on PORT (waybill), NULL_PORT and PHP_PORT; settings in $VAR/bench.env
-#   start NAME    webhook, webhook-scale, status, status-scale, null, express or php
-#   stop NAME
-#   down          ends all of it
+#   up                a cluster, lighttpd on the ports below; settings in $VAR/bench.env
+#   database NAME     a new database waybill_NAME with the schema of this build, in the place of an old one
+#   start SERVICE     webhook.NAME, status.NAME (on the database waybill_NAME), webhook2.NAME (a second process beside the first), null; the peers:
+#                     express, fastify.HANDLER, fastapi, php; standby (a synchronous one)
+#   stop SERVICE
+#   down              ends all of it
 #
-# Environment: VAR (the folder for all of it), BUILD, CGIBIN, PORT, NULL_PORT, PHP_PORT, EXPRESS_PORT; for the peers NODE_MODULES, PHP_FPM (a program), POOL.
+# Environment: VAR (the folder for all of it), BUILD and CGIBIN (the programs under test), NULL_RESPONDER (a program), PORT (the first webhook.fcgi and
+# status.fcgi), SECOND_PORT (webhook2), BOTH_PORT (requests go to either), NULL_PORT; SECRETS_FROM (the
+# folder of another stack's secrets, to have the same); for the peers see services_peers.sh, for the
+# standby services_standby.sh.
 set -euo pipefail
 umask 077
 
@@ -23,10 +28,15 @@ cd "$BENCH/../.."
 . "$STACK/responders.sh"
 # shellcheck source=tests/stack/server_lighttpd.sh
 . "$STACK/server_lighttpd.sh"
+# shellcheck source=tests/bench/services_peers.sh
+. "$BENCH/services_peers.sh"
+# shellcheck source=tests/bench/services_standby.sh
+. "$BENCH/services_standby.sh"
 
 # shellcheck disable=SC2034 # server_lighttpd.sh uses it
 LARGEST_BODY=67108864
 READY_SECONDS=30
+ROLES=(ingest status report audit)
 
 settings() {
     unset "${!PG@}" WAYBILL_DSN WAYBILL_CONFIG "${!LISTEN@}"
@@ -36,9 +46,9 @@ settings() {
     LOG=$VAR/log
     RUN=$VAR/run
     SECRETS=$VAR/secrets
-    CONFIG=$VAR/waybill.conf
     SOCKDIR=$RUN
     choose_user
+    find_postgres
 }
 
 show_log_and_die() {
@@ -55,46 +65,79 @@ show_log_and_die() {
 up() {
     [ "${#AS_USER[@]}" = 0 ] || chown "$RUN_USER:" "$VAR"
     as_user mkdir -p "$RUN" "$LOG" "$BIN" "$SECRETS" "$VAR/www" "$VAR/tmp" "$VAR/php"
-    find_postgres
     programs_copy
-    put "$BIN/null_responder" 0755 <"$BUILD/bench/null_responder"
+    put "$BIN/null_responder" 0755 <"$NULL_RESPONDER"
+    put "$VAR/order.json" 0600 <<<'{}'
+    [ -z "${SECRETS_FROM:-}" ] || secrets_copy
     cluster_create
     cluster_configure
-    # With the stock kind of shared memory.
-    { as_user cat "$PGDATA/postgresql.conf" && printf 'shared_buffers = 1GB\nmax_wal_size = 4GB\ndynamic_shared_memory_type = posix\n'; } | put "$PGDATA/postgresql.conf" 0600
+    # With the stock kind of shared memory. Autovacuum would work in some phases and not in others; stack.py vacuums between them.
+    {
+        as_user cat "$PGDATA/postgresql.conf"
+        printf 'shared_buffers = 1GB\nmax_wal_size = 4GB\ndynamic_shared_memory_type = posix\nautovacuum = off\n'
+    } | put "$PGDATA/postgresql.conf" 0600
     cluster_start
-    database_create
-    scale_database_create
-    config_write
-    as_user sed 's/dbname=waybill /dbname=waybill_scale /' "$CONFIG" | put "$VAR/waybill-scale.conf" 0600
+    printf "CREATE ROLE waybill_owner LOGIN PASSWORD '%s';\n" "$(secret waybill_owner.password)" | superuser_sql postgres
+    database first
+    passwords_set
+    superuser_sql postgres <<<'DROP DATABASE waybill_first;'
+    peer_role_create
     lighttpd_start
     bench_env_write
 }
 
-scale_database_create() {
-    echo 'CREATE DATABASE waybill_scale OWNER waybill_owner;' | superuser_sql postgres
-    WAYBILL_DSN=$(dsn waybill_scale postgres) as_user "$BIN/waybill" migrate >>"$LOG/setup.log" 2>&1 ||
+# All versions get the same requests.
+secrets_copy() {
+    local name
+    for name in crossborderly.secret swiftpod.secret crowdsender.basic shipup.basic status.token; do
+        as_user cp "$SECRETS_FROM/$name" "$SECRETS/$name"
+    done
+}
+
+# The migrations make the roles.
+passwords_set() {
+    local role
+    for role in "${ROLES[@]}"; do
+        printf "ALTER ROLE waybill_%s LOGIN PASSWORD '%s';\n" "$role" "$(secret "waybill_$role.password")"
+    done | superuser_sql postgres
+}
+
+database() {
+    superuser_sql postgres <<SQL
+DROP DATABASE IF EXISTS waybill_$1 WITH (FORCE);
+CREATE DATABASE waybill_$1 OWNER waybill_owner;
+SQL
+    WAYBILL_DSN=$(dsn "waybill_$1" postgres) as_user "$BIN/waybill" migrate >>"$LOG/setup.log" 2>&1 ||
         show_log_and_die "waybill migrate failed" setup
 }
 
-# The stack's own configuration, and beside it the same web server in front of the null responder and of PHP.
+# The stack's own configuration, and beside it the same web server in front of the other processes, the null responder and PHP.
 lighttpd_start() {
     server_configure
     {
         as_user cat "$VAR/lighttpd.conf"
-        cat <<CONF
-\$SERVER["socket"] == "127.0.0.1:$NULL_PORT" {
-    fastcgi.server = ("/webhooks" => (("socket" => "$SOCKDIR/null.sock", "check-local" => "disable")),
-        "/status" => (("socket" => "$SOCKDIR/null.sock", "check-local" => "disable")))
-}
-\$SERVER["socket"] == "127.0.0.1:$PHP_PORT" {
-    server.document-root = "$VAR/php"
-    fastcgi.server = ("/webhooks" => (("socket" => "$SOCKDIR/php.sock", "check-local" => "disable")))
-}
-CONF
+        lighttpd_port "$NULL_PORT" "$VAR/www" null
+        lighttpd_port "$PHP_PORT" "$VAR/php" php
+        lighttpd_port "$SECOND_PORT" "$VAR/www" webhook2
+        lighttpd_port "$BOTH_PORT" "$VAR/www" webhook webhook2
     } | put "$VAR/lighttpd.conf" 0600
     start_daemon server once "${SERVER_COMMAND[@]}"
     wait_until $READY_SECONDS answers "$URL/" || show_log_and_die "lighttpd does not start" server lighttpd
+}
+
+# lighttpd_port PORT DOCUMENTS SOCKET...
+lighttpd_port() {
+    local port=$1 documents=$2 name hosts=''
+    shift 2
+    for name in "$@"; do
+        hosts+="(\"socket\" => \"$SOCKDIR/$name.sock\", \"check-local\" => \"disable\"), "
+    done
+    cat <<CONF
+\$SERVER["socket"] == "127.0.0.1:$port" {
+    server.document-root = "$documents"
+    fastcgi.server = ("/webhooks" => ($hosts), "/status" => ($hosts))
+}
+CONF
 }
 
 answers() {
@@ -103,13 +146,16 @@ answers() {
 
 bench_env_write() {
     {
-        run_env_line SUPERUSER_DSN "$(dsn waybill postgres)"
-        run_env_line SCALE_SUPERUSER_DSN "$(dsn waybill_scale postgres)"
-        run_env_line INGEST_DSN "$(dsn waybill waybill_ingest)"
+        run_env_line SUPERUSER_DSN "$(dsn postgres postgres)"
+        run_env_line PEER_DSN "$(dsn postgres peer)"
+        run_env_line CROSSBORDERLY_SECRET "$(secret crossborderly.secret)"
+        run_env_line SWIFTPOD_SECRET "$(secret swiftpod.secret)"
+        run_env_line CROWDSENDER_BASIC "$(basic crowdsender)"
+        run_env_line SHIPUP_BASIC "$(basic shipup)"
         run_env_line SECRET_FILE "$SECRETS/crossborderly.secret"
         run_env_line STATUS_TOKEN "$(secret status.token)"
         run_env_line POSTGRES_PID "$(cluster_pid)"
-        run_env_line LIGHTTPD_PID "$(child_id server)"
+        run_env_line SERVER_PID "$(child_id server)"
         run_env_line PGBIN "$PGBIN"
     } | put "$VAR/bench.env" 0600
 }
@@ -126,79 +172,82 @@ down() {
 
 # ---- one at a time ----
 
+# No more than what every version understands. config_write FILE DATABASE SPOOL
+config_write() {
+    local file=$1 database=$2 spool=$3 sender
+    {
+        cat <<CONF
+database {
+    ingest_dsn = "$(dsn "$database" waybill_ingest)"
+    status_dsn = "$(dsn "$database" waybill_status)"
+}
+webhook {
+    plain_http = yes
+    spool = "$spool"
+}
+status { plain_http = yes }
+client bench {
+    token_sha256 = "$(sha256 "$(secret status.token)")"
+    scope = full
+    sources = {"*"}
+}
+CONF
+        for sender in crossborderly swiftpod; do
+            printf 'source %s {\n    provider = %s\n    secret_file = "%s"\n}\n' "$sender" "$sender" "$SECRETS/$sender.secret"
+        done
+        for sender in crowdsender shipup; do
+            printf 'source %s {\n    provider = %s\n    basic_file = "%s"\n}\n' "$sender" "$sender" "$SECRETS/$sender.basic"
+        done
+    } | put "$file" 0600
+}
+
+# start SERVICE: what stands behind its dot is the database.
 start() {
-    case $1 in
-    webhook) start_responder webhook "$CONFIG" webhooks ;;
-    webhook-scale) start_responder webhook "$VAR/waybill-scale.conf" webhooks ;;
-    status) start_responder status "$CONFIG" status ;;
-    status-scale) start_responder status "$VAR/waybill-scale.conf" status ;;
+    local name=${1%%.*} database=waybill_${1#*.}
+    case $name in
+    webhook | webhook2) start_responder "$name" webhook.fcgi "$database" webhooks ;;
+    status) start_responder status status.fcgi "$database" status ;;
     null)
         LISTEN=$SOCKDIR/null.sock start_daemon null always "$BIN/null_responder" "$VAR/order.json"
+        wait_for_socket null
         wait_until $READY_SECONDS http_ok "http://127.0.0.1:$NULL_PORT/status/" || show_log_and_die "the null responder does not answer" null
         ;;
-    express) start_express ;;
-    php) start_php ;;
+    standby) standby_start ;;
+    express) node_start express express.js ;;
+    fastify) HANDLER=${1#*.} node_start fastify fastify.js ;;
+    fastapi) fastapi_start ;;
+    php) php_start ;;
     *) die "no such service: $1" ;;
     esac
     # A program may answer before its supervisor has written down its id.
-    wait_until $READY_SECONDS test -s "$RUN/${1%-scale}.child" || die "$1 does not start"
+    wait_until $READY_SECONDS test -s "$RUN/$name.child" || die "$name does not start"
 }
 
+# start_responder NAME PROGRAM DATABASE MOUNT
 start_responder() {
-    local name=$1 CONFIG=$2 mount=$3
-    responder_start "$name"
-    wait_until $READY_SECONDS http_ok "$URL/$mount/readyz" || show_log_and_die "$name.fcgi does not become ready" "$name"
+    local name=$1 program=$2 database=$3 mount=$4 port=$PORT
+    [ "$name" != webhook2 ] || port=$SECOND_PORT
+    config_write "$VAR/$name.conf" "$database" "$VAR/$name.spool"
+    WAYBILL_CONFIG=$VAR/$name.conf LISTEN=$SOCKDIR/$name.sock start_daemon "$name" always "$BIN/$program"
+    wait_for_socket "$name"
+    wait_until $READY_SECONDS http_ok "http://127.0.0.1:$port/$mount/readyz" || show_log_and_die "$name does not become ready" "$name"
+}
+
+# lighttpd leaves a socket that it could not reach alone for a second or two.
+wait_for_socket() {
+    wait_until $READY_SECONDS as_user test -S "$SOCKDIR/$1.sock" || show_log_and_die "$1 does not listen" "$1"
 }
 
 stop() {
-    stop_process "${1%-scale}" 15
-    as_user rm -f "$SOCKDIR/${1%-scale}.sock"
-}
-
-start_express() {
-    [ -d "$BIN/node_modules" ] || tar -C "$NODE_MODULES/.." -cf - node_modules | as_user tar -C "$BIN" -xf -
-    put "$BIN/express.js" 0600 <"$BENCH/peers/express.js"
-    local token
-    token=$(sha256 "$(secret status.token)")
-    PORT=$EXPRESS_PORT SECRET_FILE=$SECRETS/crossborderly.secret INGEST_SQL=$VAR/ingest.sql STATUS_TOKEN_SHA256=$token \
-        INGEST_DSN=$(pg_settings waybill_ingest) STATUS_DSN=$(pg_settings waybill_status) NODE_ENV=production \
-        start_daemon express once "$(command -v node)" "$BIN/express.js"
-    wait_until $READY_SECONDS http_ok "http://127.0.0.1:$EXPRESS_PORT/livez" || show_log_and_die "Express does not answer" express
-}
-
-# A connection as pg wants it, in JSON.
-pg_settings() {
-    printf '{"host":"%s","port":5432,"database":"waybill","user":"%s","password":"%s"}' "$SOCKDIR" "$1" "$(secret "$1.password")"
-}
-
-start_php() {
-    # The file bears the name of the URL, so that the web server need not rewrite.
-    put "$VAR/php/webhooks" 0600 <"$BENCH/peers/webhook.php"
-    put "$VAR/php-fpm.conf" 0600 <<CONF
-[global]
-error_log = $LOG/php-fpm.log
-daemonize = no
-[bench]
-listen = $SOCKDIR/php.sock
-listen.backlog = 4096
-pm = static
-pm.max_children = $POOL
-security.limit_extensions =
-env[SECRET_FILE] = "$SECRETS/crossborderly.secret"
-env[INGEST_SQL] = "$VAR/ingest.sql"
-env[INGEST_DSN] = "$(dsn waybill waybill_ingest)"
-CONF
-    start_daemon php once "$PHP_FPM" --nodaemonize --fpm-config "$VAR/php-fpm.conf"
-    wait_until $READY_SECONDS php_answers || show_log_and_die "php-fpm does not answer" php php-fpm
-}
-
-php_answers() {
-    [ "$(http_status "http://127.0.0.1:$PHP_PORT/webhooks/crossborderly")" = 401 ]
+    local name=${1%%.*}
+    [ "$name" != standby ] || standby_stop
+    stop_process "$name" 15
+    as_user rm -f "$SOCKDIR/$name.sock"
 }
 
 settings
 case ${1:-} in
 up | down) "$1" ;;
-start | stop) "$1" "$2" ;;
-*) die "usage: services.sh up|down|start NAME|stop NAME" ;;
+database | start | stop) "$1" "$2" ;;
+*) die "usage: services.sh up|down|database NAME|start SERVICE|stop SERVICE" ;;
 esac

@@ -1,10 +1,11 @@
 /*
  * Writes signed webhooks as CrossBorderly sends them, each a whole HTTP request, for replay.lua.
  *
- * Every event has an id of its own. A stated share of them speaks of a parcel that is known
- * already, the others of a parcel of their own. One file for each thread of the load generator, so
- * that no two read the same event. A record is the length of the request in six digits, then the
- * request.
+ * Every event has an id of its own. A stated share of them is about a parcel that is known
+ * already, the others about a parcel of their own. With the prefix S and without known ones the
+ * parcels are those that are stored: CBS000000000 and so on. One file for each thread of the load
+ * generator, so that no two read the same event. A record is the length of the request in six
+ * digits, then the request.
  */
 #include "adapter/crypto.h"
 #include "base/err.h"
@@ -26,7 +27,7 @@ struct plan {
     const char *prefix; /* of ids and tracking numbers, so that files do not share any */
     int64_t parts, events;
     int64_t known_percent; /* of the events */
-    int64_t stored; /* parcels CBS000000001 to this number are stored: the known ones; 0: the known
+    int64_t stored; /* so many parcels from CBS000000000 on are stored: the known ones; 0: the known
                        ones are those that came earlier in the file */
 };
 
@@ -95,22 +96,28 @@ static bool write_request(struct strbuf *out, struct slice secret, struct slice 
     return !strbuf_failed(out);
 }
 
-/* Whether the event numbered NUMBER is one of the share that speaks of a known parcel. */
-static bool speaks_of_known(const struct plan *plan, int64_t number) {
+/* Whether the event numbered NUMBER is one of the share about a known parcel. */
+static bool is_about_known(const struct plan *plan, int64_t number) {
     return (number + 1) * plan->known_percent / 100 > number * plan->known_percent / 100;
 }
 
-/* PARCELS remembers which parcel each event of this part spoke of. */
+/* The last part has what is left over. */
+static int64_t events_of(const struct plan *plan, int64_t part) {
+    int64_t count = plan->events / plan->parts;
+    return part + 1 < plan->parts ? count : plan->events - part * count;
+}
+
+/* PARCELS remembers which parcel each event of this part is about. */
 static bool write_part(const struct plan *plan, int64_t part, int64_t *parcels, FILE *file) {
     struct strbuf body = STRBUF_INIT(REQUEST_MAX), request = STRBUF_INIT(REQUEST_MAX);
-    int64_t count = plan->events / plan->parts;
+    int64_t first = part * (plan->events / plan->parts), count = events_of(plan, part);
     uint64_t random = (uint64_t)part;
     bool ok = true;
     for (int64_t i = 0; ok && i < count; i++) {
-        struct event event = {.number = part * count + i, .parcel = part * count + i};
-        event.known = speaks_of_known(plan, i) && (plan->stored > 0 || i > 0);
+        struct event event = {.number = first + i, .parcel = first + i};
+        event.known = is_about_known(plan, i) && (plan->stored > 0 || i > 0);
         if (event.known && plan->stored > 0) {
-            event.parcel = 1 + (int64_t)(next_random(&random) % (uint64_t)plan->stored);
+            event.parcel = (int64_t)(next_random(&random) % (uint64_t)plan->stored);
         } else if (event.known) {
             event.parcel = parcels[next_random(&random) % (uint64_t)i];
         }
@@ -173,7 +180,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "sign_events: no secret in %s\n", argv[1]);
         return 1;
     }
-    int64_t *parcels = calloc((size_t)(plan.events / plan.parts), sizeof(*parcels));
+    int64_t *parcels = calloc((size_t)events_of(&plan, plan.parts - 1), sizeof(*parcels));
     bool ok = parcels != NULL || err_set(&err, ERR_MEMORY, "out of memory");
     for (int64_t part = 0; ok && part < plan.parts; part++) {
         ok = write_file(&plan, part, parcels, &err);

@@ -18,7 +18,7 @@ VIEWS = (
     "waybill.suspected_gaps", "waybill_audit.recipients", "waybill_audit.documents", "waybill_audit.messages",
 )
 # Everything but what describes the installation.
-DATA = ("deliveries", "quarantine_usage", "orders", "boxes", "tracking_events", "order_changes", "documents", "manifests", "feed")
+DATA = ("deliveries", "bodies", "resends", "quarantine_usage", "orders", "boxes", "tracking_events", "order_changes", "documents", "manifests", "feed")
 
 
 class State:
@@ -62,7 +62,7 @@ class Database:
     def empty(self) -> None:
         """Deleting is quicker than TRUNCATE as long as the rows are few; without VACUUM the same keys over and over would fill one page after the other."""
         self.owner.execute("".join(f"DELETE FROM waybill_data.{table};" for table in DATA))
-        self.owner.execute("VACUUM (INDEX_CLEANUP ON) waybill_data.deliveries")
+        self.owner.execute("VACUUM (INDEX_CLEANUP ON) waybill_data.deliveries, waybill_data.bodies")
 
     def state(self) -> State:
         return State(self.documents(), self._rows())

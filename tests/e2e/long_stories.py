@@ -12,7 +12,7 @@ from event_sets_crossborderly import Parcel, manifest
 from event_sets_crowdsender import CrowdOrder
 from event_sets_shipup import PICKUP_POINT, Tracker, scan
 from event_sets_swiftpod import PodOrder
-from status_model import CROWD_BOX_WORDS, CROWD_ORDER_WORDS, POD_BOX_WORDS, POD_ORDER_WORDS
+from tied_stories import CROWD_BOX_WORDS, CROWD_ORDER_WORDS, POD_BOX_WORDS, POD_ORDER_WORDS
 
 LENGTH = 40
 
@@ -41,7 +41,7 @@ def _crowd(random: Random) -> Event:
     previous = random.choice((None, *CROWD_BOX_WORDS))
     kind = random.randrange(8)
     if kind == 0:
-        return order.status(clock, random.choice(list(CROWD_ORDER_WORDS)), random.choice(list(CROWD_ORDER_WORDS)))
+        return order.status(clock, random.choice(CROWD_ORDER_WORDS), random.choice(CROWD_ORDER_WORDS))
     if kind == 1:
         return order.send_date(clock, f"2024-05-1{random.randrange(3)}", f"2024-05-1{random.randrange(3)}", **names)
     if kind == 2:
@@ -50,7 +50,7 @@ def _crowd(random: Random) -> Event:
         return order.destination(clock, random.choice(("Berlin", "Bonn", "")), random.choice(("10115", "53111")), **names)
     papers = [{"uri": f"https://labels.example/{random.randrange(4)}.pdf", "typeFile": random.choice(("label", "soivre"))}]
     more: Json = random.choice(({}, {"trackId": random.choice("xyz"), "documents": papers}))
-    return order.box(random.choice(("B1", "B2", "B3")), clock, random.choice(list(CROWD_BOX_WORDS)), previous, **names, **more)
+    return order.box(random.choice(("B1", "B2", "B3")), clock, random.choice(CROWD_BOX_WORDS), previous, **names, **more)
 
 
 def _cross(random: Random) -> Event:
@@ -82,9 +82,9 @@ def _ship(random: Random) -> Event:
 
 def _pod(random: Random) -> Event:
     order, clock, name = PodOrder(800), _clock(random), str(random.randrange(30))
-    status = random.choice(list(POD_ORDER_WORDS))
+    status = random.choice(POD_ORDER_WORDS)
     if random.randrange(4) == 0:
         return order.order(name, clock, status)
-    listed = [(number, random.choice(list(POD_BOX_WORDS))) for number in random.sample(("P1", "P2", "P3", "P4"), random.randrange(4))]
-    about = random.choice((None, (random.choice(("P1", "P2", "P3", "P4")), random.choice(list(POD_BOX_WORDS)))))
+    listed = [(number, random.choice(POD_BOX_WORDS)) for number in random.sample(("P1", "P2", "P3", "P4"), random.randrange(4))]
+    about = random.choice((None, (random.choice(("P1", "P2", "P3", "P4")), random.choice(POD_BOX_WORDS))))
     return order.shipment(name, clock, status, about, random.choice((None, listed, listed)))

@@ -1,7 +1,7 @@
-"""A proxy between webhook.fcgi and PostgreSQL that can lose the connection at a chosen moment of the statement that stores a batch.
+"""A proxy between webhook.fcgi and PostgreSQL that can lose the connection at a chosen moment of the transaction that stores a batch.
 
 It knows as much of the protocol (PostgreSQL's manual, "Frontend/Backend Protocol") as it needs: where a message ends, which ones belong to one
-synchronisation, and whether that calls waybill_data.ingest().
+synchronisation, and whether that begins a batch (it calls waybill_data.take_deliveries()) or ends one (COMMIT).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Callable, Iterator
 from waiting import PATIENCE, wait_until
 
 SOCKET = ".s.PGSQL.5432"
-INGEST = b"waybill_data.ingest("
+TAKE, COMMIT = b"waybill_data.take_deliveries(", b"COMMIT\0"
 SYNC = b"S"
 READY = b"Z"
 # What ends a piece of work of the frontend: it is passed on as a whole. Flush, Sync, Query, Terminate, password messages.
@@ -28,15 +28,21 @@ ENDS = (b"H", SYNC, b"Q", b"X", b"p")
 
 
 class Cut(Enum):
-    """When the connection is lost, seen from the statement."""
+    """When the connection is lost. A batch has two halves: its deliveries go in, and the rows are written and committed."""
 
-    BEFORE = "before it is sent"
-    HALF_SENT = "when half of it is sent"
-    RUNNING = "while it runs"
-    TERMINATED = "while it runs, by the server"
+    BEFORE = "before the first half is sent"
+    HALF_SENT = "when a part of the first half is sent"
+    TAKEN = "between the halves, before a byte of the first answer"
+    HALF_WRITTEN = "when a part of the second half is sent"
+    RUNNING = "while the second half runs"
+    TERMINATED = "while the second half runs, by the server"
     ANSWERED = "when it is committed, before a byte of the answer"
     UNCONFIRMED = "when it is committed, in the middle of the answer"
-    SILENCE = "not at all, but the answer never comes"
+    SILENCE = "not at all, but the last answer never comes"
+
+    @property
+    def half(self) -> bytes:
+        return TAKE if self in (Cut.BEFORE, Cut.HALF_SENT, Cut.TAKEN) else COMMIT
 
 
 class Closed(Exception):
@@ -79,7 +85,8 @@ class Session:
         self._proxy = proxy
         self._client = client
         self._server = server
-        self._statements: dict[bytes, bool] = {}  # prepared, by name: do they call the ingest function?
+        self._statements: dict[bytes, bytes] = {}  # prepared, by name: TAKE, COMMIT, or nothing of interest
+        self._cut: Cut | None = None  # meets the batch that is under way
         self._expected: deque[Cut | None] = deque()  # for each synchronisation that is not answered yet: what is to happen to the answer
         for work in (self._requests, self._answers):
             threading.Thread(target=self._run, args=(work,), daemon=True).start()
@@ -106,28 +113,33 @@ class Session:
     def _requests(self) -> None:
         messages = Messages(self._client)
         self._server.sendall(messages.startup())
-        group, is_ingest = b"", False
+        group, half = b"", b""
         while True:
             kind, message = messages.next()
             group += message
-            is_ingest |= self._calls_ingest(kind, message[5:])
+            half = half or self._half_of(kind, message[5:])
             if kind in ENDS:
-                self._pass_on(group, kind, is_ingest)
-                group, is_ingest = b"", False
+                self._pass_on(group, kind, half)
+                group, half = b"", b""
 
-    def _calls_ingest(self, kind: bytes, content: bytes) -> bool:
+    def _half_of(self, kind: bytes, content: bytes) -> bytes:
         if kind == b"P":
             name, _, rest = content.partition(b"\0")
-            self._statements[name] = INGEST in rest
+            self._statements[name] = TAKE if TAKE in rest else COMMIT if rest.startswith(COMMIT) else b""
         if kind == b"B":
             _, _, rest = content.partition(b"\0")
-            return self._statements.get(rest.partition(b"\0")[0], False)
-        return kind == b"Q" and INGEST in content
+            return self._statements.get(rest.partition(b"\0")[0], b"")
+        return b""
 
-    def _pass_on(self, group: bytes, kind: bytes, is_ingest: bool) -> None:
-        cut = self._proxy.meet_batch(len(group)) if is_ingest else None
-        if cut in (Cut.BEFORE, Cut.HALF_SENT):
-            self._server.sendall(group[: len(group) // 2] if cut is Cut.HALF_SENT else b"")
+    def _pass_on(self, group: bytes, kind: bytes, half: bytes) -> None:
+        if half == TAKE:
+            self._cut = self._proxy.meet_batch(len(group))
+        cut = None
+        if self._cut is not None and self._cut.half == half:
+            cut, self._cut = self._cut, None
+            self._proxy.before()
+        if cut in (Cut.BEFORE, Cut.HALF_SENT, Cut.HALF_WRITTEN):
+            self._server.sendall(b"" if cut is Cut.BEFORE else group[: len(group) // 2])
             raise Closed
         if kind in (SYNC, b"Q"):
             self._expected.append(cut)
@@ -146,7 +158,7 @@ class Session:
             cut = self._expected[0] if self._expected else None
             if kind == READY and self._expected:
                 self._expected.popleft()
-                if cut in (Cut.ANSWERED, Cut.UNCONFIRMED):
+                if cut in (Cut.TAKEN, Cut.ANSWERED, Cut.UNCONFIRMED):
                     raise Closed
             if cut in (None, Cut.UNCONFIRMED, Cut.TERMINATED):
                 self._client.sendall(message)
@@ -173,7 +185,7 @@ class PgProxy:
         self._away = False
         self._cut: Cut | None = None
         self._then_away = False
-        self._before = self.while_running = nothing
+        self.before = self.while_running = nothing
         self._gate = threading.Event()
         self._gate.set()
         self._held = 0
@@ -220,11 +232,11 @@ class PgProxy:
 
     def cut(self, cut: Cut, then_away: bool = False, before: Callable[[], None] = nothing, while_running: Callable[[], None] = nothing) -> None:
         """Happens to the next batch that is not held back. THEN_AWAY: the database cannot be reached afterwards, until is_back(). BEFORE is called before
-        the batch goes on to the server, WHILE_RUNNING after it went there and before the connection is lost."""
+        the half that it happens to goes on to the server, WHILE_RUNNING after it went there and before the connection is lost."""
         with self._lock:
             self.sizes = []
             self._cut, self._then_away = cut, then_away
-            self._before, self.while_running = before, while_running
+            self.before, self.while_running = before, while_running
 
     def is_back(self) -> None:
         self._away = False
@@ -257,6 +269,4 @@ class PgProxy:
             self.sizes.append(size)
             cut, self._cut = self._cut, None
             self._away |= cut is not None and self._then_away
-        if cut is not None:
-            self._before()
         return cut

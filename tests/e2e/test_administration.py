@@ -234,7 +234,7 @@ def story(order: str) -> list[Json]:
 def usage_is_right(stack: Stack) -> bool:
     rows = owner(
         stack, "SELECT u.source FROM waybill_data.quarantine_usage u WHERE u.bytes <> (SELECT COALESCE(sum(d.body_bytes), 0)"
-        " FROM waybill_data.deliveries d WHERE d.source = u.source AND d.outcome = 'quarantined' AND d.body IS NOT NULL)")
+        " FROM waybill_data.deliveries d JOIN waybill_data.bodies USING (received_at, delivery_id) WHERE d.source = u.source AND d.outcome = 'quarantined')")
     return rows == []
 
 
@@ -349,9 +349,11 @@ def test_stored_bodies_are_authenticated_again(stack: Stack) -> None:
     assert failed == {} and (result["checked"], result["verified"], result["not_signed"]) == (5, 4, 1)
     assert run(stack, "verify", "--since", since) == "checked 5 deliveries, 4 verified, 1 not_signed\n"
     # Three ways to be wrong.
-    change(stack, "UPDATE waybill_data.deliveries SET body = body || ' ' WHERE delivery_id = %s", ids[0])
-    change(stack, "UPDATE waybill_data.deliveries SET body = body || ' ', body_sha256 = sha256(body || ' ') WHERE delivery_id = %s", ids[1])
-    change(stack, "UPDATE waybill_data.deliveries SET headers = headers - 'X-CrossBorderly-Signature' WHERE delivery_id = %s", ids[2])
+    for one in ids[:2]:
+        change(stack, "UPDATE waybill_data.bodies SET body = body || ' ' WHERE delivery_id = %s", one)
+    change(stack, "UPDATE waybill_data.deliveries d SET body_sha256 = sha256(b.body) FROM waybill_data.bodies b"
+                  " WHERE b.delivery_id = d.delivery_id AND d.delivery_id = %s", ids[1])
+    change(stack, "UPDATE waybill_data.bodies SET headers = (headers::jsonb - 'X-CrossBorderly-Signature')::json WHERE delivery_id = %s", ids[2])
     try:
         result, failed = verified(stack, since, code=1)
         assert failed == {ids[0]: "damaged", ids[1]: "mismatch", ids[2]: "no_signature"}
@@ -369,7 +371,8 @@ def test_stored_bodies_are_authenticated_again(stack: Stack) -> None:
                 file.write(text.replace('secret = "another"', both))
             assert verified(stack, since, "--source", "swiftpod", code=0, WAYBILL_CONFIG=config)[1] == {}
     finally:
-        change(stack, "DELETE FROM waybill_data.deliveries WHERE delivery_id = ANY (%s)", [uuid.UUID(one) for one in ids])
+        for table in ("bodies", "deliveries"):
+            change(stack, f"DELETE FROM waybill_data.{table} WHERE delivery_id = ANY (%s)", [uuid.UUID(one) for one in ids])
 
 
 # ---- purge ----
@@ -379,8 +382,9 @@ AGE = "365"
 
 
 def make_old(stack: Stack, *ids: str) -> None:
-    change(stack, "UPDATE waybill_data.deliveries SET received_at = received_at - %s WHERE delivery_id = ANY (%s)", LONG_AGO,
-           [uuid.UUID(one) for one in ids])
+    for table in ("bodies", "deliveries"):
+        change(stack, f"UPDATE waybill_data.{table} SET received_at = received_at - %s WHERE delivery_id = ANY (%s)", LONG_AGO,
+               [uuid.UUID(one) for one in ids])
 
 
 def personal_story(stack: Stack) -> tuple[str, list[Json], list[str]]:
@@ -398,8 +402,8 @@ def everything_of(stack: Stack, order: str) -> str:
         " UNION ALL SELECT to_jsonb(x)::text FROM waybill_data.tracking_events x WHERE x.order_key = o.order_key"
         " UNION ALL SELECT to_jsonb(x)::text FROM waybill_data.order_changes x WHERE x.order_key = o.order_key"
         " UNION ALL SELECT to_jsonb(x)::text FROM waybill_data.documents x WHERE x.order_key = o.order_key"
-        " UNION ALL SELECT to_jsonb(x)::text || convert_from(COALESCE(x.body, ''), 'UTF8') FROM waybill_data.deliveries x"
-        " WHERE x.order_key = o.order_key) t (row)", order)
+        " UNION ALL SELECT to_jsonb(x)::text || convert_from(COALESCE(b.body, ''), 'UTF8') FROM waybill_data.deliveries x"
+        " LEFT JOIN waybill_data.bodies b USING (received_at, delivery_id) WHERE x.order_key = o.order_key) t (row)", order)
     return row["text"]
 
 

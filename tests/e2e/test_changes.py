@@ -14,12 +14,12 @@ import psycopg
 import pytest
 
 import waybill_client as wb
+from batches import commit_less
 from conftest import Stacks
 from convergence_fixtures import connected, database, processes  # noqa: F401 (fixtures)
 from convergence_state import Database
 from second_cluster import SecondCluster
 from storms import Background, Follower, all_events, in_random_steps, with_resends
-from test_ingest_function import delivery, ingest, order_row
 from test_outage import ANSWER_SECONDS
 from two_processes import TwoProcesses
 from waiting import wait_until
@@ -52,10 +52,7 @@ def cursor_of(feed_id: int, position: int) -> str:
 
 
 def write(connection: psycopg.Connection[Any], name: str) -> None:
-    """One event of an order of its own, not committed."""
-    key = uuid4()
-    order = (*order_row(1, 1, key)[:6], name, *order_row(1, 1, key)[7:])
-    ingest(connection.cursor(), [delivery(1, 1, uuid4(), key, "applied", 0)], [order])
+    commit_less(connection.cursor(), name)
 
 
 def test_two_interleaved_transactions(stack: Stack) -> None:
@@ -198,12 +195,14 @@ client narrow {{ token_sha256 = "{hashlib.sha256(token.encode()).hexdigest()}"  
     stack.sender("crossborderly").deliver(wb.status_changed("first", "IN_TRANSIT"))
     stack.query("WAYBILL_DSN", """
         WITH o AS (
-            INSERT INTO waybill_data.orders (order_key, live, source, provider, order_id, version, updated_at)
-            SELECT gen_random_uuid(), true, 'crowdsender', 'crowdsender', 'crowd-' || n, nextval('waybill_data.feed_position'), now()
+            INSERT INTO waybill_data.orders (order_key, live, source, provider, order_id, version, updated_at, status, attention, boxes_total,
+                                             boxes_delivered, writes, registers)
+            SELECT gen_random_uuid(), true, 'crowdsender', 'crowdsender', 'crowd-' || n, nextval('waybill_data.feed_position'), now(), 'unknown', '{}', 0,
+                   0, 1, ''
             FROM generate_series(1, %s) n RETURNING order_key, version)
-        INSERT INTO waybill_data.feed (position, order_key, live, source)
-        SELECT version, order_key, true, 'crowdsender' FROM o
-        UNION ALL SELECT nextval('waybill_data.feed_position'), order_key, true, 'crowdsender' FROM o RETURNING position""", MANY)
+        INSERT INTO waybill_data.feed (position, order_key, lane, live, source)
+        SELECT version, order_key, 0, true, 'crowdsender' FROM o
+        UNION ALL SELECT nextval('waybill_data.feed_position'), order_key, 0, true, 'crowdsender' FROM o RETURNING position""", MANY)
     stack.query("WAYBILL_DSN", """
         UPDATE waybill_data.orders o SET version = f.position FROM waybill_data.feed f
         WHERE f.order_key = o.order_key AND f.position > o.version RETURNING 1 AS one""")
@@ -257,25 +256,6 @@ def test_the_sandbox_is_there_at_once(crowded: Stack) -> None:
     for path in ("/orders", "/changes"):
         found, pages = walk(crowded.status, path, limit=10, live="false")
         assert found == ["in the sandbox"] and pages <= 2
-
-
-@pytest.fixture
-def older_entries(crowded: Stack) -> Iterator[Stack]:
-    """As earlier releases left them: they do not say whose order it is."""
-    crowded.query("WAYBILL_DSN", "UPDATE waybill_data.feed SET live = NULL, source = NULL RETURNING 1 AS one")
-    yield crowded
-    crowded.query("WAYBILL_DSN", """
-        UPDATE waybill_data.feed f SET live = o.live, source = o.source FROM waybill_data.orders o WHERE o.order_key = f.order_key RETURNING 1 AS one""")
-
-
-def test_a_client_of_a_small_source_walks_page_by_page(older_entries: Stack) -> None:
-    found, pages = walk(narrow(older_entries), "/changes", limit=10)
-    assert found == ["first", "last"] and pages > 2
-
-
-def test_a_list_of_few_walks_page_by_page(older_entries: Stack) -> None:
-    found, pages = walk(older_entries.status, "/orders", limit=10, source="crossborderly", status="in_transit")
-    assert found == ["last", "first"] and pages > 2
 
 
 def test_a_rare_status_walks_page_by_page(crowded: Stack) -> None:

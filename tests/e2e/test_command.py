@@ -131,15 +131,6 @@ def test_a_terminal_shows_how_far_it_is(stack: Stack) -> None:
     assert re.fullmatch(r"(\r\[#* *\] \d+/\d+)+\r\x1b\[K", shown), shown
 
 
-def test_migrations_leave_a_row(stack: Stack) -> None:
-    first = actions(stack, "migrate")[0]
-    assert first["done"] is True and first["database_user"] == "postgres"
-    assert first["counts"]["migrations"] == len(list((CHECKOUT / "schema").glob("*.sql")))
-    count = len(actions(stack, "migrate"))
-    assert stack.waybill("migrate").returncode == 0
-    assert len(actions(stack, "migrate")) == count, "nothing was done"
-
-
 def test_without_the_row_nothing_is_done(stack: Stack) -> None:
     """Who may not leave it is no administrator."""
     dsn = stack.env["WAYBILL_AUDIT_DSN"]

@@ -247,7 +247,7 @@ def test_a_purged_webhook_is_named(stack: Stack) -> None:
     sender.deliver(wb.status_changed(tracking, "PICKED_UP", wb.moment(1)))
     newest = sender.deliver(wb.status_changed(tracking, "IN_TRANSIT", wb.moment(5)))
     tag = stack.status.get(wb.order_path("crossborderly", tracking), {"explain": 1}).header("ETag")
-    stack.query("WAYBILL_DSN", "UPDATE waybill_data.deliveries SET body = NULL WHERE delivery_id = %s RETURNING 1 AS one", newest)
+    stack.query("WAYBILL_DSN", "DELETE FROM waybill_data.bodies WHERE delivery_id = %s RETURNING 1 AS one", newest)
     answer = stack.status.get(wb.order_path("crossborderly", tracking), {"explain": 1})
     assert answer.header("ETag") != tag
     document = answer.json()

@@ -124,6 +124,8 @@ class Loss:
 LOSSES = {
     "before": Loss(Cut.BEFORE, "applied", 1),
     "half_sent": Loss(Cut.HALF_SENT, "applied", 1),
+    "taken": Loss(Cut.TAKEN, "applied", 1),
+    "half_written": Loss(Cut.HALF_WRITTEN, "applied", 1),
     # It goes on without anybody to tell; the repetition waits for its end.
     "running": Loss(Cut.RUNNING, "duplicate", 2, lambda fixture: fixture.wait_for_waiting(1), 2),
     "running_rolled_back": Loss(Cut.RUNNING, "applied", 1, Fixture.terminate, 1),
@@ -185,6 +187,8 @@ def test_a_connection_lost_with_one_request_in_hand(lossy: Fixture, name: str) -
 ABSENCES = {
     "before": Loss(Cut.BEFORE, "applied", 1),
     "half_sent": Loss(Cut.HALF_SENT, "applied", 1),
+    "taken": Loss(Cut.TAKEN, "applied", 1),
+    "half_written": Loss(Cut.HALF_WRITTEN, "applied", 1),
     "answered": Loss(Cut.ANSWERED, "duplicate", 2),
     "silence": Loss(Cut.SILENCE, "duplicate", 2),
 }
@@ -231,7 +235,7 @@ def test_a_connection_lost_and_no_other_to_be_had(lossy: Fixture, name: str) -> 
     check_after_absence(lossy, loss)
 
 
-@pytest.mark.parametrize("name", ["before", "answered", "silence"])
+@pytest.mark.parametrize("name", ["before", "taken", "answered", "silence"])
 def test_a_connection_lost_and_a_spool_to_wait_in(lossy: Fixture, name: str) -> None:
     """What may or may not be committed waits there, and once it is drained the state is the same."""
     loss = ABSENCES[name]

@@ -1,4 +1,4 @@
-"""What an operator does: starts and stops, kills, reloads, checks a configuration, migrates and rebuilds."""
+"""What an operator does: starts and stops, kills, reloads, checks a configuration and rebuilds."""
 
 from __future__ import annotations
 
@@ -498,46 +498,7 @@ def test_one_log_line_for_each_request(stack: Stack, extras: ExtraSources) -> No
     assert extras.keys.url_token not in log
 
 
-# ---- the schema ----
-
-
-@contextmanager
-def empty_database(stack: Stack) -> Iterator[str]:
-    """In the stack's cluster; gives its owner's connection string."""
-    name = wb.uid("e2e_")
-    superuser = stack.env["WAYBILL_SUPERUSER_DSN"]
-    with psycopg.connect(superuser, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} OWNER waybill_owner")
-        try:
-            yield re.sub(r"dbname=\S+", f"dbname={name}", superuser)
-        finally:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def migrations_of(dsn: str) -> list[tuple[Any, ...]]:
-    with psycopg.connect(dsn) as connection:
-        return connection.execute("SELECT * FROM waybill_data.schema_migrations ORDER BY number").fetchall()
-
-
-def test_migrate_again_changes_nothing(stack: Stack) -> None:
-    before = migrations_of(stack.env["WAYBILL_DSN"])
-    assert before
-    for _ in range(2):
-        result = stack.waybill("migrate")
-        assert result.returncode == 0, result
-    assert migrations_of(stack.env["WAYBILL_DSN"]) == before
-
-
-def test_migrate_by_several_at_once(stack: Stack) -> None:
-    with empty_database(stack) as dsn:
-        with ThreadPoolExecutor(4) as pool:
-            results = list(pool.map(lambda _: stack.waybill("migrate", "--dsn", dsn), range(4)))
-        assert [result.returncode for result in results] == [0] * 4, results
-        numbers = [row[0] for row in migrations_of(dsn)]
-        assert numbers == list(range(1, len(numbers) + 1)) and len(numbers) == len(migrations_of(stack.env["WAYBILL_DSN"]))
-        with psycopg.connect(dsn) as connection:
-            assert connection.execute("SELECT count(*) FROM waybill.orders").fetchone() == (0,)
-            assert connection.execute("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace").fetchone() == (0,)
+# ---- rebuild ----
 
 
 def test_rebuild_gives_the_same_again(stack: Stack) -> None:

@@ -243,15 +243,17 @@ CREATE TEMPORARY TABLE made AS
 SELECT n, md5('order' || n)::uuid AS order_key, md5('box' || n)::uuid AS box_key, md5('delivery' || n)::uuid AS delivery_id,
        timestamptz '2026-01-01 00:00Z' + n * interval '1 minute' AS at
 FROM generate_series(1, {MANY}) n;
-INSERT INTO waybill_data.orders (order_key, version, updated_at, live, source, provider, order_id, order_number, external_reference, status, status_at, boxes_total,
-                                 shipped_at, delivered_at)
-SELECT order_key, n, at, true, 'crowdsender', 'crowdsender', 'o' || n, 'N' || n, 'R' || n, 'delivered', at, 1, at - interval '1 day', at FROM made;
-INSERT INTO waybill_data.boxes (order_key, box_key, box_id, status, status_at, tracking_number, delivered_at)
-SELECT order_key, box_key, 'b' || n, 'delivered', at, 'T' || n, at FROM made;
-INSERT INTO waybill_data.tracking_events (order_key, event_key, box_key, delivery_id, occurred_at, status, register_key, provider_status, previous_status)
-SELECT order_key, box_key, box_key, delivery_id, at, 'delivered', 'x', 'DELIVERED', 'OUT_FOR_DELIVERY' FROM made;
-INSERT INTO waybill_data.deliveries (delivery_id, order_key, received_at, body_bytes, live, source, provider, event_type, outcome, body_sha256, headers, body)
-SELECT delivery_id, order_key, at, 300, true, 'crowdsender-' || n % 4, 'crowdsender', 'trackingUpdated', 'applied', '', '{{}}', decode(repeat('ab', 300), 'hex') FROM made;
+INSERT INTO waybill_data.orders (order_key, version, updated_at, live, source, provider, order_id, order_number, external_reference, status, status_at,
+                                 attention, boxes_total, boxes_delivered, shipped_at, delivered_at, writes, registers)
+SELECT order_key, n, at, true, 'crowdsender', 'crowdsender', 'o' || n, 'N' || n, 'R' || n, 'delivered', at, '{{}}', 1, 1, at - interval '1 day', at, 1, '' FROM made;
+INSERT INTO waybill_data.boxes (order_key, box_key, box_id, status, status_at, tracking_number, delivered_at, was_delayed, had_failed_attempt, registers)
+SELECT order_key, box_key, 'b' || n, 'delivered', at, 'T' || n, at, false, false, '' FROM made;
+INSERT INTO waybill_data.tracking_events (order_key, event_key, box_key, delivery_id, occurred_at, status, provider_status, previous_status, register)
+SELECT order_key, box_key, box_key, delivery_id, at, 'delivered', 'DELIVERED', 'OUT_FOR_DELIVERY', '' FROM made;
+INSERT INTO waybill_data.deliveries (delivery_id, order_key, received_at, body_bytes, live, source, provider, event_type, outcome, body_sha256)
+SELECT delivery_id, order_key, at, 300, true, 'crowdsender-' || n % 4, 'crowdsender', 'trackingUpdated', 'applied', '' FROM made;
+INSERT INTO waybill_data.bodies (received_at, delivery_id, headers, body) SELECT at, delivery_id, '{{}}', decode(repeat('ab', 300), 'hex') FROM made;
+INSERT INTO waybill_data.resends (delivery_id, times) SELECT delivery_id, 1 FROM made WHERE n % 50 = 0;
 """
 
 HOUR = "BETWEEN '2026-01-10 10:00Z' AND '2026-01-10 11:00Z'"

@@ -98,19 +98,21 @@ def test_a_role_reads_its_views_and_writes_nothing(catalog: psycopg.Connection[A
 
 # What status.fcgi calls.
 STATUS_FUNCTIONS = (
-    "explain_order", "feed_state", "find_changes", "find_orders", "newest_deliveries", "order_versions", "panel_deliveries", "panel_gaps", "panel_problems", "panel_silent",
-    "panel_sources", "read_orders", "search_orders", "walk_changes", "walk_orders",
+    "explain_order", "feed_state", "find_orders", "newest_deliveries", "order_versions", "panel_deliveries", "panel_gaps", "panel_problems", "panel_silent",
+    "panel_sources", "read_orders", "search_orders", "walk_feed",
 )
+# What webhook.fcgi calls.
+INGEST_FUNCTIONS = ("read_spans", "take_deliveries", "write_states")
 # What must never be within reach of the role that only reads for the status endpoint.
-WRITING_FUNCTIONS = {"ingest", "apply", "roll_up", "rebuild_order", "prune_feed"}
+WRITING_FUNCTIONS = {"announce_orders", "lock_lane", "prune_feed", "purge_orders", "purge_deliveries", "replace_order", "take_replayed", *INGEST_FUNCTIONS}
 
 
 def executable(catalog: psycopg.Connection[Any], role: str) -> set[str]:
     return names(catalog, f"SELECT p.proname FROM {OUR_FUNCTIONS} AND has_function_privilege(%s, p.oid, 'EXECUTE')", list(SCHEMAS), role)
 
 
-def test_ingest_executes_one_function(catalog: psycopg.Connection[Any]) -> None:
-    assert executable(catalog, "waybill_ingest") == {"ingest"}
+def test_ingest_executes_its_functions(catalog: psycopg.Connection[Any]) -> None:
+    assert executable(catalog, "waybill_ingest") == set(INGEST_FUNCTIONS)
 
 
 def test_status_executes_functions_that_only_read(catalog: psycopg.Connection[Any]) -> None:
@@ -153,14 +155,14 @@ def test_a_role_has_no_other_powers(catalog: psycopg.Connection[Any], role: str)
 # By every role, for want of a privilege.
 FORBIDDEN = {
     "read orders": "SELECT * FROM waybill_data.orders",
-    "read bodies": "SELECT body FROM waybill_data.deliveries",
-    "read shown boxes": "SELECT * FROM waybill_data.shown_boxes",
+    "read bodies": "SELECT body FROM waybill_data.bodies",
+    "read personal orders": "SELECT * FROM waybill_data.personal_orders",
     "write orders": "UPDATE waybill_data.orders SET status = 'failed'",
     "delete": "DELETE FROM waybill_data.deliveries",
     "truncate": "TRUNCATE waybill_data.feed",
     "draw positions": "SELECT nextval('waybill_data.feed_position')",
-    "roll up": "SELECT waybill_data.roll_up('{}', '{}')",
-    "rebuild": "SELECT waybill_data.comparable_document(gen_random_uuid())",
+    "purge": "SELECT waybill_data.purge_orders('{}')",
+    "filter": "SELECT waybill_data.filter_orders('{}', NULL, NULL, true, NULL, NULL, 1)",
     "temporary table": "CREATE TEMPORARY TABLE mine (it integer)",
     "temporary table by SELECT": "SELECT 1 AS it INTO TEMPORARY mine",
     "table in public": "CREATE TABLE public.mine (it integer)",
@@ -211,7 +213,7 @@ FORBIDDEN = {
     "preload": "SET session_preload_libraries = 'mine'",
     "triggers off": "SET session_replication_role = replica",
     "own a table": "ALTER TABLE waybill_data.orders OWNER TO CURRENT_USER",
-    "change a function": "ALTER FUNCTION waybill_data.roll_up(uuid[], uuid[]) SECURITY INVOKER",
+    "change a function": "ALTER FUNCTION waybill_data.read_orders(uuid[], boolean, boolean) SECURITY INVOKER",
     "drop": "DROP VIEW waybill.orders",
     "comment": "COMMENT ON VIEW waybill.orders IS 'mine'",
     "lock out the writers": "LOCK TABLE waybill_data.orders IN ACCESS EXCLUSIVE MODE",
@@ -295,7 +297,7 @@ ACCESS_LISTS = """
     UNION ALL SELECT 'parameter ' || parname, paracl FROM pg_parameter_acl
     UNION ALL SELECT 'default ' || defaclobjtype::text, defaclacl FROM pg_default_acl"""
 GRANTED = {
-    "waybill_ingest": {"CONNECT database", "USAGE schema waybill_data", "EXECUTE function waybill_data.ingest"},
+    "waybill_ingest": {"CONNECT database", "USAGE schema waybill_data", *(f"EXECUTE function waybill_data.{name}" for name in INGEST_FUNCTIONS)},
     "waybill_status": {"CONNECT database", "USAGE schema waybill_data", *(f"EXECUTE function waybill_data.{name}" for name in STATUS_FUNCTIONS)},
     "waybill_report": {"CONNECT database", "USAGE schema waybill", *(f"SELECT relation {view}" for view in VIEWS)},
     "waybill_audit": {

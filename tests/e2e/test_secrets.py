@@ -105,24 +105,12 @@ def test_a_command_opens_only_the_secrets_it_needs(stack: Stack, command: str) -
     with folder_of(stack) as folder:
         config, tracer = config_with_files(stack, folder), Tracer(stack, folder)
         # An empty database: nothing to rebuild.
-        with empty_database(stack) as dsn:
+        with stack.empty_database() as dsn:
             if command not in ("check", "migrate"):
                 stack.waybill("migrate", "--dsn", dsn)
             own_dsn = () if command == "check" else ("--dsn", dsn)
             trace = tracer.run("waybill", command, *own_dsn, WAYBILL_CONFIG=str(config))
         assert secrets_opened(trace, folder) == COMMANDS[command]
-
-
-@contextmanager
-def empty_database(stack: Stack) -> Iterator[str]:
-    name = "waybill_" + wb.uid()
-    superuser = stack.env["WAYBILL_SUPERUSER_DSN"]
-    with psycopg.connect(superuser, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        try:
-            yield f"{superuser} dbname={name}"
-        finally:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def secrets_opened(trace: Trace, folder: Path) -> set[str]:

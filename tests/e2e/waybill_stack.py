@@ -298,6 +298,18 @@ class Stack:
                 os.kill(process, signal.SIGCONT)
             self.wait_ready()
 
+    @contextmanager
+    def empty_database(self, options: str = "OWNER waybill_owner") -> Iterator[str]:
+        """In the stack's cluster; gives a superuser's connection string."""
+        name = client.uid("e2e_")
+        superuser = self.env["WAYBILL_SUPERUSER_DSN"]
+        with psycopg.connect(superuser, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name} {options}")
+            try:
+                yield re.sub(r"dbname=\S+", f"dbname={name}", superuser)
+            finally:
+                connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
     def dump(self) -> str:
         """The whole database cluster as SQL."""
         dsn = self.env["WAYBILL_SUPERUSER_DSN"]

@@ -20,10 +20,10 @@ from event_facts import Event, Json, event  # noqa: E402
 from event_sets import SETS  # noqa: E402
 from lives import filled_life, lives_of  # noqa: E402
 from long_stories import long_stories  # noqa: E402
-from status_model import story as tied_story  # noqa: E402
 from stories import (  # noqa: E402
     CROSS_WORDS, CROWD_BOX_WORDS, CROWD_ORDER_WORDS, POD_BOX_WORDS, POD_ORDER_WORDS, SCAN_CODES, START, TRACKER_CODES, WORDS, conflicting, cross_event,
     crowd_event, many_crowd_boxes, many_pod_boxes, own_event, pod_event, story)
+from tied_stories import story as tied_story  # noqa: E402
 
 SEED = "record"
 PROVIDERS = ("crowdsender", "crossborderly", "shipup", "swiftpod", "waybill")
@@ -68,7 +68,7 @@ def full() -> list[Event]:
     random = Random(f"{SEED} full")
     events = [*_documents("golden"), *_documents("samples"), *(one for one_set in SETS for one in one_set.events), *_broken()]
     events += [*_boundaries(random, 3), *_every_word()]
-    events += long_stories(random) + [one for number in range(60) for one in tied_story(number, random).events]
+    events += long_stories(random) + [one for number in range(60) for one in tied_story(number, random)]
     events += list(_lives(random, 60)) + list(_stories(random, 200))
     events += many_crowd_boxes("crowdsender", random, 300) + many_pod_boxes("swiftpod", random, 60, 24) + _late_rights(random, 60)
     events += [other for one in random.sample(events, 300) if (other := conflicting_or_none(one, random))]

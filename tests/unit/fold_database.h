@@ -97,7 +97,7 @@ static const struct trait_row COLUMN_TRAITS[] = {
     {ROWS_EVENTS, "delivery_id", IS_NOT_SHOWN},
     {ROWS_EVENTS, "previous_status", IS_NOT_SHOWN},
     {ROWS_EVENTS, "stands_for", IS_NOT_SHOWN},
-    {ROWS_EVENTS, "registers", IS_NOT_SHOWN},
+    {ROWS_EVENTS, "register", IS_NOT_SHOWN},
 };
 
 static inline unsigned column_traits(const struct fold_tables *tables, enum row_kind kind,
