@@ -92,4 +92,5 @@ class Follower:
             name = f"{document['source']} {document['id']}"
             assert name not in last or document["version"] > last[name]["version"], (name, last[name]["version"], document["version"])
             last[name] = document
-        return last
+        # Those that moved are told once more and are in no list.
+        return {name: document for name, document in last.items() if document["moved_to"] is None}

@@ -288,7 +288,7 @@ static inline void check_versions(const struct fold_batch *batch, const struct s
 static inline void fold_commit(struct fold_database *db, struct delivery *const *deliveries,
                                size_t count) {
     struct fold_batch batch;
-    struct order_effect effects[BATCH_ORDERS];
+    struct order_effect effects[BATCH_ORDERS] = {{.writes = 0}};
     int64_t positions[BATCH_ORDERS];
     struct err err = ERR_INIT;
     struct states states = {
@@ -301,7 +301,6 @@ static inline void fold_commit(struct fold_database *db, struct delivery *const 
     for (size_t i = 0; i < states.orders.count; i++) {
         effects[i].writes = ((const struct order_state *)states.orders.items[i])->writes;
     }
-    size_t stored = states.orders.count;
     for (size_t i = 0; i < batch.count; i++) {
         if (batch.is_new[i] && !states_fold(&states, batch.unique[i], &err)) {
             fold_fail("%s", err.message);
@@ -311,8 +310,7 @@ static inline void fold_commit(struct fold_database *db, struct delivery *const 
     for (size_t i = 0; i < states.orders.count; i++) {
         const struct order_state *order = states.orders.items[i];
         positions[i] = ++db->position;
-        effects[i] = (struct order_effect){.order = order->key,
-                                           .writes = i < stored ? effects[i].writes : 0};
+        effects[i].order = order->key;
     }
     if (!states_show(&states, positions, states.orders.count, TIMESTAMP_MIN, &err)) {
         fold_fail("%s", err.message);
@@ -327,7 +325,7 @@ static inline void fold_commit(struct fold_database *db, struct delivery *const 
 static inline void describe(struct slice value, char text[200]) {
     size_t len = 0;
     (void)snprintf(text, 200, value.data == NULL ? "null" : "'");
-    for (size_t i = 0; i < value.len && len + 8 < 200; i++) {
+    for (size_t i = 0; value.data != NULL && i < value.len && len + 8 < 200; i++) {
         unsigned char c = (unsigned char)value.data[i];
         len = strlen(text);
         (void)snprintf(text + len, 200 - len, c >= ' ' && c <= '~' ? "%c" : "\\%02x", c);

@@ -219,9 +219,10 @@ static inline struct sender *sender_of(const struct provider *provider) {
     for (int i = 0; i < count; i++) {
         (void)snprintf(path, sizeof(path), "tests/golden/%.64s/%.255s/body.json",
                        provider->name.data, entries[i]->d_name);
-        struct slice text = read_file(path);
-        add_golden_body(sender, text);
-        free((void *)(uintptr_t)text.data);
+        struct strbuf text = STRBUF_INIT((size_t)1 << 20);
+        read_file(path, &text);
+        add_golden_body(sender, strbuf_slice(&text));
+        strbuf_free(&text);
         free(entries[i]);
     }
     free(entries);

@@ -341,7 +341,7 @@ static inline void write_columns(struct fold_database *db, enum row_kind kind,
 
 static inline void write_row(struct fold_database *db, enum row_kind kind, bool is_new,
                              struct slice value, struct order_effect *effects, size_t count) {
-    struct slice columns[SHAPE_COLUMNS_MAX];
+    struct slice columns[SHAPE_COLUMNS_MAX] = {SLICE_EMPTY};
     struct pg_reader reader;
     if (!pg_read_row(value, &reader) || reader.left != db->tables->shapes[kind].count) {
         fold_fail("a row of %s has another shape", table_name(kind).data);

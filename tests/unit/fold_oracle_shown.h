@@ -343,7 +343,7 @@ static inline bool needs_attention(const struct oracle_order *order,
         return status->others_ended && count_boxes(order, named) > 0;
     }
     return count_boxes(order, named) > 0 ||
-           (status->own_decides && order->own.report->status == named);
+           (status->own_decides && order->own.report != NULL && order->own.report->status == named);
 }
 
 static inline void check_span(const struct order_state *order) {

@@ -124,17 +124,20 @@ static inline void read_migration(struct fold_tables *tables, struct slice text)
     }
 }
 
-/* The whole of PATH, NUL-terminated; to be freed. */
-static inline struct slice read_file(const char *path) {
+/* The whole of PATH, appended to OUT. */
+static inline void read_file(const char *path, struct strbuf *out) {
+    char chunk[4096];
     FILE *file = fopen(path, "rb");
-    long len = file != NULL && fseek(file, 0, SEEK_END) == 0 ? ftell(file) : -1;
-    char *text = len >= 0 ? calloc(1, (size_t)len + 1) : NULL;
-    if (text == NULL || fseek(file, 0, SEEK_SET) != 0 ||
-        fread(text, 1, (size_t)len, file) != (size_t)len) {
+    if (file == NULL) {
         fold_fail("%s cannot be read: run from the top of the checkout", path);
     }
+    for (size_t n; (n = fread(chunk, 1, sizeof(chunk), file)) > 0;) {
+        strbuf_add(out, chunk, n);
+    }
     (void)fclose(file);
-    return (struct slice){text, (size_t)len};
+    if (strbuf_failed(out)) {
+        fold_fail("%s is too long", path);
+    }
 }
 
 static inline int is_migration(const struct dirent *entry) {
@@ -145,7 +148,7 @@ static inline int is_migration(const struct dirent *entry) {
 /* Read once a process. */
 static inline const struct fold_tables *fold_tables(void) {
     static struct fold_tables tables;
-    static struct slice texts[64]; /* the names point into them */
+    static struct strbuf texts[64]; /* the names point into them */
     struct dirent **entries;
     if (tables.shapes[ROWS_ORDERS].type != 0) {
         return &tables;
@@ -154,8 +157,9 @@ static inline const struct fold_tables *fold_tables(void) {
     for (int i = 0; i < count && i < (int)ARRAY_LEN(texts); i++) {
         char path[512];
         (void)snprintf(path, sizeof(path), MIGRATIONS "/%.255s", entries[i]->d_name);
-        texts[i] = read_file(path);
-        read_migration(&tables, texts[i]);
+        strbuf_init(&texts[i], (size_t)1 << 24);
+        read_file(path, &texts[i]);
+        read_migration(&tables, strbuf_slice(&texts[i]));
     }
     for (int i = 0; i < count; i++) {
         free(entries[i]);
