@@ -66,22 +66,36 @@ bool store_use(struct store *store, const char *dsn) {
 }
 
 /*
- * The session as every statement expects it. A server that waits for its standbys to apply keeps
- * doing so; nothing less than `on` is accepted. Timeouts end what nobody waits for any more.
+ * The session as every statement expects it, whatever ALTER DATABASE and ALTER ROLE say. A server
+ * that waits for its standbys to apply keeps doing so; nothing less than `on` is accepted. A warning
+ * may say that a commit is not replicated. Time limits end what nobody waits for any more: a program
+ * that stops between the halves of a batch would keep all others from the lane.
  */
 static bool prepare_session(struct store *store, int64_t deadline_ms, struct err *err) {
-    static const char sql[] =
-        "SELECT pg_catalog.set_config('search_path', 'pg_catalog', false),"
-        " pg_catalog.set_config('statement_timeout', $1, false), pg_catalog.set_config('lock_timeout', $2, false),"
-        " pg_catalog.set_config('idle_in_transaction_session_timeout', '10000', false),"
-        " pg_catalog.set_config('synchronous_commit', CASE pg_catalog.current_setting('synchronous_commit')"
-        " WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false)";
+    /* By itself, and first: a standby runs no query in the isolation level SERIALIZABLE. */
+    static const char transactions[] =
+        "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE,"
+        " NOT DEFERRABLE";
+    /* Those that an older server does not know are left out. */
+    static const char settings[] =
+        "SELECT pg_catalog.set_config(s.name, s.value, false) FROM (VALUES"
+        " ('search_path', 'pg_catalog, pg_temp'), ('client_encoding', 'UTF8'),"
+        " ('client_min_messages', 'warning'), ('standard_conforming_strings', 'on'),"
+        " ('timezone', 'UTC'), ('datestyle', 'ISO, MDY'), ('intervalstyle', 'postgres'),"
+        " ('bytea_output', 'hex'), ('extra_float_digits', '1'), ('statement_timeout', $1),"
+        " ('lock_timeout', $2), ('idle_in_transaction_session_timeout', $3),"
+        " ('transaction_timeout', '0'), ('synchronous_commit',"
+        " CASE WHEN pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.=)"
+        " 'remote_apply' THEN 'remote_apply' ELSE 'on' END)) AS s (name, value)"
+        " WHERE pg_catalog.current_setting(s.name, true) IS NOT NULL";
     bool patient = store->patience == STORE_PATIENT;
     struct pg_params params;
     pg_params_init(&params, 256);
     pg_add_text(&params, patient ? SLICE_OF("0") : SLICE_OF("3000"));
     pg_add_text(&params, patient ? SLICE_OF("0") : SLICE_OF("2000"));
-    bool ok = pg_query(store->pg, sql, &params, deadline_ms, NULL, err);
+    pg_add_text(&params, patient ? SLICE_OF("10000") : SLICE_OF("1000"));
+    bool ok = pg_query(store->pg, transactions, NULL, deadline_ms, NULL, err) &&
+              pg_query(store->pg, settings, &params, deadline_ms, NULL, err);
     pg_params_free(&params);
     return ok;
 }
@@ -182,10 +196,11 @@ static bool take_spans(struct states *states, const struct pg_result *result) {
     return true;
 }
 
-bool store_read_spans(struct store *store, struct states *states, int64_t deadline_ms,
-                      struct err *err) {
+bool store_read_spans(struct store *store, struct states *states,
+                      const struct uuid_map *deliveries, int64_t deadline_ms, struct err *err) {
     static const char sql[] =
-        "SELECT order_key, first_event_at, last_event_at FROM waybill_data.read_spans($1, $2)";
+        "SELECT order_key, first_event_at, last_event_at FROM waybill_data.read_spans($1, $2, $3)";
+    struct strbuf ids = STRBUF_INIT(LIMIT_STATES);
     struct strbuf orders = STRBUF_INIT(LIMIT_STATES), events = STRBUF_INIT(LIMIT_STATES);
     struct pg_params params;
     struct pg_result *result = NULL;
@@ -200,8 +215,12 @@ bool store_read_spans(struct store *store, struct states *states, int64_t deadli
             strbuf_add(&events, order->events.items[j], sizeof(struct uuid));
         }
     }
+    for (size_t i = 0; orders.len > 0 && i < deliveries->count; i++) {
+        strbuf_add(&ids, deliveries->items[i], sizeof(struct uuid));
+    }
     if (orders.len > 0) {
         pg_params_init(&params, LIMIT_STATEMENT);
+        pg_add_uuid_array(&params, (const uint8_t *)ids.data, ids.len / sizeof(struct uuid));
         pg_add_uuid_array(&params, (const uint8_t *)orders.data, orders.len / sizeof(struct uuid));
         pg_add_uuid_array(&params, (const uint8_t *)events.data, events.len / sizeof(struct uuid));
         ok = pg_query_prepared(store->pg, sql, &params, deadline_ms, &result, err) &&
@@ -210,8 +229,9 @@ bool store_read_spans(struct store *store, struct states *states, int64_t deadli
         pg_params_free(&params);
         pg_result_clear(result);
     }
-    ok = ok && ((!strbuf_failed(&orders) && !strbuf_failed(&events)) ||
-                err_set(err, ERR_MEMORY, "out of memory"));
+    bool failed = strbuf_failed(&ids) || strbuf_failed(&orders) || strbuf_failed(&events);
+    ok = ok && (!failed || err_set(err, ERR_MEMORY, "out of memory"));
+    strbuf_free(&ids);
     strbuf_free(&orders);
     strbuf_free(&events);
     return ok;

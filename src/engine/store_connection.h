@@ -37,8 +37,10 @@ struct states store_states(const struct store *store, bool digests);
 MUST_CHECK bool store_load_states(struct states *states, const struct pg_result *result, int column,
                                   struct err *err);
 
-/* Reads the span of the history again of those orders that have lost it (fold_loses_span()). */
-MUST_CHECK bool store_read_spans(struct store *store, struct states *states, int64_t deadline_ms,
+/* Reads the span of the history again of those orders that have lost it (fold_loses_span()).
+ * DELIVERIES: those of the batch; the database shows the orders of those that are new. */
+MUST_CHECK bool store_read_spans(struct store *store, struct states *states,
+                                 const struct uuid_map *deliveries, int64_t deadline_ms,
                                  struct err *err);
 
 /* What writes: READ COMMITTED whatever the database's default is, so that a statement sees what was

@@ -331,7 +331,7 @@ static bool run_transaction(struct batch_work *work, int64_t deadline_ms, struct
     }
     ok = pg_pipeline(store->pg, steps, ARRAY_LEN(steps), deadline_ms, err);
     ok = ok && take_state(work, steps[1].result, err) && fold_new(work, err) &&
-         store_read_spans(store, &work->states, deadline_ms, err) &&
+         store_read_spans(store, &work->states, &work->uniques, deadline_ms, err) &&
          states_show(&work->states, work->positions, work->position_count, work->stamped_at, err) &&
          write_and_commit(work, deadline_ms, err);
     pg_result_clear(steps[0].result);

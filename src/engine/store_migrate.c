@@ -326,10 +326,11 @@ static bool bring_up(struct migration *migration, struct err *err) {
 }
 
 /* The settings on which the files rest, whatever the database and the role say. */
-static const char begin[] = "BEGIN;\n"
+static const char begin[] = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n"
                             "SET LOCAL search_path = pg_catalog, pg_temp;\n"
                             "SET LOCAL statement_timeout = 0;\n"
                             "SET LOCAL lock_timeout = '3s';\n"
+                            "SET LOCAL standard_conforming_strings = on;\n"
                             "SET LOCAL client_min_messages = warning;\n";
 
 static bool migrate(struct migration *migration, struct err *err) {

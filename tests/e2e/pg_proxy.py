@@ -134,6 +134,8 @@ class Session:
     def _pass_on(self, group: bytes, kind: bytes, half: bytes) -> None:
         if half == TAKE:
             self._cut = self._proxy.meet_batch(len(group))
+        elif half == COMMIT:
+            self._proxy.is_held(COMMIT)
         cut = None
         if self._cut is not None and self._cut.half == half:
             cut, self._cut = self._cut, None
@@ -188,7 +190,7 @@ class PgProxy:
         self.before = self.while_running = nothing
         self._gate = threading.Event()
         self._gate.set()
-        self._held = 0
+        self._held, self._held_half = 0, TAKE
         # Of the batches that came by since cut(), in bytes.
         self.sizes: list[int] = []
         # Of the threads.
@@ -244,9 +246,9 @@ class PgProxy:
         self._close_sessions()
 
     @contextmanager
-    def holding(self) -> Iterator[Callable[[], None]]:
-        """A batch gets no further than here meanwhile. Gives what waits until one has come."""
-        before = self._held
+    def holding(self, half: bytes = TAKE) -> Iterator[Callable[[], None]]:
+        """A batch gets no further than to this half meanwhile. Gives what waits until one has come."""
+        before, self._held_half = self._held, half
 
         def wait_held() -> None:
             wait_until(lambda: self._held > before, "a batch is on its way")
@@ -259,11 +261,17 @@ class PgProxy:
 
     # ---- what sessions ask ----
 
+    def is_held(self, half: bytes) -> bool:
+        """Whether a batch is held back here; returns when it may go on."""
+        if half != self._held_half or self._gate.is_set():
+            return False
+        self._held += 1
+        self._gate.wait(PATIENCE)
+        return True
+
     def meet_batch(self, size: int) -> Cut | None:
         """A batch of SIZE bytes comes by: what shall happen to it?"""
-        if not self._gate.is_set():
-            self._held += 1
-            self._gate.wait(PATIENCE)
+        if self.is_held(TAKE):
             return None
         with self._lock:
             self.sizes.append(size)

@@ -109,14 +109,19 @@ POISON = "POISON"
 REFUSALS = ["21000", "22P02", "23514", "44000", "54000", "P0001"]
 
 
+# Where a batch meets it: in the first half, when the delivery goes in, or in the second, when the rows are written.
+PLACES = {"delivery": ("deliveries", "NEW.event_id LIKE '{}-%' AND NEW.outcome = 'applied'", "event_id"), "box": ("boxes", "NEW.box_id LIKE '{}-%'", "box_id")}
+
+
 @contextmanager
-def refusing(loaded: Loaded) -> Iterator[None]:
-    """Parcels named POISON-SQLSTATE-… fail with that state, as a constraint or a trigger of the installation may have it."""
+def refusing(loaded: Loaded, place: str) -> Iterator[None]:
+    """Parcels and events named POISON-SQLSTATE-… fail with that state, as a constraint or a trigger of the installation may have it."""
+    table, condition, name = PLACES[place]
     with psycopg.connect(loaded.stack.env["WAYBILL_DSN"], autocommit=True) as owner:
         owner.execute(f"""
             CREATE FUNCTION waybill_data.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
-                BEGIN RAISE 'refused' USING ERRCODE = pg_catalog.split_part(NEW.box_id, '-', 2); END $$;
-            CREATE TRIGGER refuse BEFORE INSERT ON waybill_data.boxes FOR EACH ROW WHEN (NEW.box_id LIKE '{POISON}-%')
+                BEGIN RAISE 'refused' USING ERRCODE = pg_catalog.split_part(NEW.{name}, '-', 2); END $$;
+            CREATE TRIGGER refuse BEFORE INSERT ON waybill_data.{table} FOR EACH ROW WHEN ({condition.format(POISON)})
                 EXECUTE FUNCTION waybill_data.refuse()""")
         try:
             yield
@@ -125,7 +130,8 @@ def refusing(loaded: Loaded) -> Iterator[None]:
 
 
 def poison(loaded: Loaded, state: str) -> bytes:
-    return loaded.request(wb.status_changed(wb.uid(f"{POISON}-{state}-"), "IN_TRANSIT"))
+    name = wb.uid(f"{POISON}-{state}-")
+    return loaded.request(wb.status_changed(name, "IN_TRANSIT", id=name))
 
 
 def check_isolated(loaded: Loaded, good: int, poisons: dict[int, str], replies: dict[int | None, Reply]) -> None:
@@ -145,18 +151,19 @@ def test_one_poisoned_event_among_many(loaded: Loaded) -> None:
     requests = loaded.requests(EVENTS)
     place = EVENTS // 2
     requests.insert(place, poison(loaded, "23514"))
-    with refusing(loaded):
+    with refusing(loaded, "box"):
         replies = load(loaded.stack.site, requests, 128).replies
     check_isolated(loaded, EVENTS, {place: "23514"}, replies)
 
 
 @pytest.mark.tsan
-def test_poison_of_every_kind(loaded: Loaded) -> None:
+@pytest.mark.parametrize("place", PLACES)
+def test_poison_of_every_kind(loaded: Loaded, place: str) -> None:
     """Side by side, so that they meet in one batch."""
     good = loaded.requests(400)
     poisons = {200 + number: state for number, state in enumerate(REFUSALS)}
     requests = good[:200] + [poison(loaded, state) for state in REFUSALS] + good[200:]
-    with refusing(loaded):
+    with refusing(loaded, place):
         replies = load(loaded.stack.site, requests, 64).replies
     check_isolated(loaded, len(good), poisons, replies)
 
