@@ -56,9 +56,17 @@ static bool are_one_status(const struct key_parts *a, const struct key_parts *b)
     return a->phase == b->phase && a->rank == b->rank && slice_eq(a->word, b->word);
 }
 
+/* In memory of ARENA's from the start, which then knows when there is none. */
 static bool make_key(const struct key_parts *parts, struct arena *arena, struct slice *key) {
     const struct key_base base = {parts->version_at, parts->number, &parts->delivery};
-    struct strbuf out = STRBUF_INIT(LIMIT_REGISTER_KEY);
+    size_t size = parts->is_status ? STATUS_KEY_BYTES + parts->word.len : FACT_KEY_BYTES;
+    if (size > LIMIT_REGISTER_KEY) {
+        return false;
+    }
+    struct strbuf out = {.data = arena_alloc(arena, size), .capacity = size, .max = size};
+    if (out.data == NULL) {
+        return false;
+    }
     if (parts->is_status) {
         strbuf_add_char(&out, (char)parts->phase);
         key_add_numbers(&out, &base);
@@ -69,9 +77,8 @@ static bool make_key(const struct key_parts *parts, struct arena *arena, struct 
         key_add_numbers(&out, &base);
     }
     key_add_event(&out, &parts->delivery, parts->change);
-    bool ok = !strbuf_failed(&out) && arena_dup(arena, strbuf_slice(&out), key);
-    strbuf_free(&out);
-    return ok;
+    *key = strbuf_slice(&out);
+    return !strbuf_failed(&out);
 }
 
 /* ---- integers ---- */

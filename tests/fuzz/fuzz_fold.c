@@ -16,21 +16,23 @@
 /* What is read is written and read again the same; what is no encoding is refused. */
 static void check_registers(struct slice bytes) {
     struct registers registers, again;
-    struct strbuf first = STRBUF_INIT(REGISTERS_MAX * (bytes.len + 16)), second = first;
-    if (!registers_decode(bytes, &registers)) {
+    struct arena *arena = fuzz_arena();
+    struct strbuf first = STRBUF_INIT(REGISTERS_MAX * (bytes.len + 64)), second = first;
+    if (!registers_decode(bytes, arena, &registers)) {
+        arena_free(arena);
         return;
     }
     registers_encode(&registers, &first);
     REQUIRE(!strbuf_failed(&first));
-    REQUIRE(registers_decode(strbuf_slice(&first), &again));
+    REQUIRE(registers_decode(strbuf_slice(&first), arena, &again));
     for (size_t i = 0; i < REGISTERS_MAX; i++) {
-        REQUIRE(registers.keys[i].len == 0 || fuzz_within(registers.keys[i], bytes));
         REQUIRE(slice_eq(registers.keys[i], again.keys[i]));
     }
     registers_encode(&again, &second);
     REQUIRE(slice_eq(strbuf_slice(&first), strbuf_slice(&second)));
     strbuf_free(&first);
     strbuf_free(&second);
+    arena_free(arena);
 }
 
 static void check_arrivals(struct choices *choices) {
