@@ -67,9 +67,9 @@ bool store_use(struct store *store, const char *dsn) {
 
 /*
  * The session as every statement expects it, whatever ALTER DATABASE and ALTER ROLE say. A server
- * that waits for its standbys to apply keeps doing so; nothing less than `on` is accepted. A warning
- * may say that a commit is not replicated. Time limits end what nobody waits for any more: a program
- * that stops between the halves of a batch would keep all others from the lane.
+ * that waits for its standbys to apply keeps doing so; nothing less than `on` is accepted. A
+ * warning may say that a commit is not replicated. Time limits end what nobody waits for any more:
+ * a program that stops between the halves of a batch would keep all others from the lane.
  */
 static bool prepare_session(struct store *store, int64_t deadline_ms, struct err *err) {
     /* By itself, and first: a standby runs no query in the isolation level SERIALIZABLE. */
@@ -196,8 +196,8 @@ static bool take_spans(struct states *states, const struct pg_result *result) {
     return true;
 }
 
-bool store_read_spans(struct store *store, struct states *states,
-                      const struct uuid_map *deliveries, int64_t deadline_ms, struct err *err) {
+bool store_read_spans(struct store *store, struct states *states, const struct uuid_map *deliveries,
+                      int64_t deadline_ms, struct err *err) {
     static const char sql[] =
         "SELECT order_key, first_event_at, last_event_at FROM waybill_data.read_spans($1, $2, $3)";
     struct strbuf ids = STRBUF_INIT(LIMIT_STATES);

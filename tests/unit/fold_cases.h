@@ -83,6 +83,17 @@ static inline struct tracking_event *webhook_event(struct webhook *webhook, cons
     return event;
 }
 
+/* A row without an id of the sender's: WORD is its provider status. */
+static inline struct tracking_event *webhook_happening(struct webhook *webhook, const char *word,
+                                                       int64_t occurred_at) {
+    struct tracking_event *event = webhook_event(webhook, "", occurred_at);
+    size_t number = webhook->changes.event_count - 1;
+    event->provider_status = slice_from_cstr(word);
+    assert_true(
+        event_row_key(&webhook->event_box_keys[number], event, &webhook->event_keys[number]));
+    return event;
+}
+
 static inline void webhook_paper(struct webhook *webhook, const char *kind, const char *url) {
     size_t number = webhook->changes.document_count++;
     assert_true(number < WEBHOOK_PARTS);
@@ -116,6 +127,12 @@ static inline void webhook_fold(struct order_state *order, const struct webhook 
         .document_box_keys = webhook->document_box_keys,
     };
     assert_true(fold_order(order, &input, NULL, arena));
+}
+
+/* What WEBHOOK says of the provisional ORDER. */
+static inline void webhook_move(struct order_state *order, const struct webhook *webhook,
+                                struct arena *arena) {
+    assert_true(fold_move(order, &webhook->changes, &webhook->delivery, arena));
 }
 
 static inline struct arena *case_arena(void) {

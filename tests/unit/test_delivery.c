@@ -66,9 +66,68 @@ static void rows_belong_to_their_boxes(void **state) {
     assert_false(same(&delivery->box_keys[0], &delivery->box_keys[1]));
     assert_true(same(&delivery->event_box_keys[0], &delivery->box_keys[0]));
     assert_true(same(&delivery->document_box_keys[0], &delivery->box_keys[1]));
-    /* Two events of one webhook without ids of their own are two rows. */
-    assert_false(same(&delivery->event_keys[0], &delivery->event_keys[1]));
     arena_free(sample.arena);
+}
+
+/* Whether both events of a webhook are one row, when the second differs by what CHANGE does. */
+static bool are_one_row(void (*change)(struct tracking_event *event)) {
+    struct sample sample;
+    prepare(&sample);
+    if (change != NULL) {
+        change(&sample.events[1]);
+    }
+    identify(&sample);
+    bool one = same(&sample.delivery.event_keys[0], &sample.delivery.event_keys[1]);
+    arena_free(sample.arena);
+    return one;
+}
+static void happen_later(struct tracking_event *event) {
+    event->occurred_at = 1;
+}
+static void happen_to_another_box(struct tracking_event *event) {
+    event->box_id = SLICE_OF("box 2");
+}
+static void say_another_word(struct tracking_event *event) {
+    event->provider_status = SLICE_OF("word");
+}
+static void have_an_id(struct tracking_event *event) {
+    event->sender_event_id = SLICE_OF("1");
+}
+static void say_more(struct tracking_event *event) {
+    event->status = STATUS_DELIVERED;
+    event->message = SLICE_OF("message");
+}
+
+static void one_happening_is_one_row(void **state) {
+    (void)state;
+    assert_true(are_one_row(NULL));
+    assert_true(are_one_row(say_more));
+    assert_false(are_one_row(happen_later));
+    assert_false(are_one_row(happen_to_another_box));
+    assert_false(are_one_row(say_another_word));
+    assert_false(are_one_row(have_an_id));
+}
+
+static void the_order_that_moves_is_of_the_same_source(void **state) {
+    struct sample moving, provisional, plain;
+    (void)state;
+    prepare(&moving);
+    prepare(&provisional);
+    prepare(&plain);
+    moving.delivery.changes.moved_from = SLICE_OF("tracker-1");
+    provisional.delivery.changes.order_id = SLICE_OF("tracker-1");
+    identify(&moving);
+    identify(&provisional);
+    identify(&plain);
+    assert_true(moving.delivery.moves_order);
+    assert_false(plain.delivery.moves_order);
+    assert_true(same(&moving.delivery.order, &plain.delivery.order));
+    assert_true(same(&moving.delivery.moved_order, &provisional.delivery.order));
+    assert_true(delivery_quarantine(&moving.delivery, SLICE_OF("why")));
+    assert_false(moving.delivery.moves_order);
+    arena_free(moving.arena);
+    arena_free(provisional.arena);
+    arena_free(plain.arena);
 }
 
 static void a_resend_is_the_same_delivery(void **state) {
@@ -318,6 +377,8 @@ static void outcomes_have_the_words_of_the_contract(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_belong_to_their_boxes),
+        cmocka_unit_test(one_happening_is_one_row),
+        cmocka_unit_test(the_order_that_moves_is_of_the_same_source),
         cmocka_unit_test(a_resend_is_the_same_delivery),
         cmocka_unit_test(other_content_stands_beside_it),
         cmocka_unit_test(sandbox_is_another_order),

@@ -190,6 +190,48 @@ static void the_firmest_status_stands(void **state) {
     }
 }
 
+/* Of one time the sender's own number decides, before rank and word; it comes after the time. */
+static const struct number_row {
+    int64_t version, number;
+    uint8_t delivery;
+    enum status status;
+    const char *word;
+} NUMBERS[] = {
+    {5, 2, 1, STATUS_PENDING, "a"}, /* stands */
+    {5, 1, 9, STATUS_EXPIRED, "z"},
+    {5, -1, 8, STATUS_EXCEPTION, "y"},
+    {4, 3, 7, STATUS_OUT_FOR_DELIVERY, "x"},
+};
+
+static void check_number(const struct order_state *order, const void *row) {
+    const struct box_state *box = box_named(order, "a");
+    (void)row;
+    assert_int_equal(box->status.status, NUMBERS[0].status);
+    assert_int_equal(order->own_status, NUMBERS[0].status);
+    assert_true(slice_eq(box->values[FACT_CARRIER].text, SLICE_OF("a")));
+    assert_true(slice_eq(box->values[FACT_CARRIER_NAME].text, SLICE_OF("a")));
+    assert_true(slice_eq(order->values[FACT_ORDER_NUMBER].text, SLICE_OF("a")));
+    assert_int_equal(order->box_list_count, 1);
+    assert_true(slice_eq(order->box_list[0], SLICE_OF("a")));
+}
+
+static void the_senders_number_comes_before_the_rank(void **state) {
+    struct webhook webhooks[ARRAY_LEN(NUMBERS)];
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(NUMBERS); i++) {
+        struct slice word = slice_from_cstr(NUMBERS[i].word);
+        webhook_init(&webhooks[i], NUMBERS[i].version, NUMBERS[i].delivery);
+        webhooks[i].changes.number = NUMBERS[i].number;
+        webhook_status(&webhooks[i], "a", NUMBERS[i].status, 10)->provider_status = word;
+        (void)webhook_own_status(&webhooks[i], NUMBERS[i].status, 10);
+        webhooks[i].boxes[0].carrier = word;
+        webhooks[i].boxes[0].carrier_name = word;
+        webhooks[i].changes.order.order_number = word;
+        webhook_list(&webhooks[i], NUMBERS[i].word);
+    }
+    fold_in_every_order(webhooks, ARRAY_LEN(webhooks), check_number, NULL);
+}
+
 /* Of one webhook the last report with the greatest rest of the key. */
 static void a_webhook_may_speak_of_a_box_twice(void **state) {
     struct arena *arena = case_arena();
@@ -222,11 +264,12 @@ struct report_row {
 static const struct times_row {
     const char *name;
     struct report_row said[SAYINGS];
-    int64_t delivered_at, shipped_at, last_open_at;
+    int64_t delivered_at, shipped_at, last_open_at, last_moved_at;
 } TIMES[] = {
     {"a delivery",
      {{1, STATUS_IN_TRANSIT, 10, NONE, false}, {2, STATUS_DELIVERED, 20, NONE, false}},
      20,
+     10,
      10,
      10},
     {"delivered_at is kept when a return follows",
@@ -235,14 +278,17 @@ static const struct times_row {
       {4, STATUS_RETURNED, 40, NONE, false}},
      20,
      NONE,
+     NONE,
      NONE},
     {"of two deliveries the one with the greater key",
      {{3, STATUS_DELIVERED, 15, NONE, false}, {2, STATUS_DELIVERED, 20, NONE, false}},
      15,
      NONE,
+     NONE,
      NONE},
     {"a delivery without a time",
      {{2, STATUS_DELIVERED, NONE, NONE, false}, {1, STATUS_DELIVERED, 10, NONE, false}},
+     NONE,
      NONE,
      NONE,
      NONE},
@@ -252,11 +298,13 @@ static const struct times_row {
       {2, STATUS_IN_TRANSIT, 20, NONE, false}},
      NONE,
      10,
+     30,
      30},
     {"the sender's own time comes before a scan",
      {{1, STATUS_IN_TRANSIT, 10, NONE, false}, {2, STATUS_IN_TRANSIT, 20, 25, false}},
      NONE,
      25,
+     20,
      20},
     {"of the sender's own the earliest",
      {{1, STATUS_PENDING, 5, 30, false},
@@ -264,9 +312,11 @@ static const struct times_row {
       {3, STATUS_IN_TRANSIT, 1, 40, false}},
      NONE,
      25,
-     5},
+     5,
+     1},
     {"a scan without a time is no time",
      {{1, STATUS_IN_TRANSIT, NONE, NONE, false}},
+     NONE,
      NONE,
      NONE,
      NONE},
@@ -276,6 +326,7 @@ static const struct times_row {
       {2, STATUS_PENDING, 5, NONE, false}},
      20,
      NONE,
+     30,
      30},
     {"weak, unknown and final ones are not open",
      {{1, STATUS_IN_TRANSIT, 50, NONE, true},
@@ -283,17 +334,27 @@ static const struct times_row {
       {3, STATUS_RETURNING, 70, NONE, false}},
      NONE,
      50,
+     NONE,
      NONE},
+    {"of open ones those that are on their way or further",
+     {{1, STATUS_PRE_TRANSIT, 40, NONE, false},
+      {2, STATUS_IN_TRANSIT, 10, NONE, false},
+      {3, STATUS_AVAILABLE_FOR_PICKUP, 30, NONE, false},
+      {4, STATUS_OUT_FOR_DELIVERY, 50, NONE, true}},
+     NONE,
+     10,
+     40,
+     30},
 };
 
 static void check_times(const struct order_state *order, const void *given) {
     const struct times_row *row = given;
     const struct box_state *box = box_named(order, "a");
     if (box->delivered_at != row->delivered_at || box->shipped_at != row->shipped_at ||
-        box->last_open_at != row->last_open_at) {
-        fail_msg("%s: delivered_at %lld, shipped_at %lld, last_open_at %lld", row->name,
-                 (long long)box->delivered_at, (long long)box->shipped_at,
-                 (long long)box->last_open_at);
+        box->last_open_at != row->last_open_at || box->last_moved_at != row->last_moved_at) {
+        fail_msg("%s: delivered_at %lld, shipped_at %lld, last_open_at %lld, last_moved_at %lld",
+                 row->name, (long long)box->delivered_at, (long long)box->shipped_at,
+                 (long long)box->last_open_at, (long long)box->last_moved_at);
     }
 }
 
@@ -330,13 +391,129 @@ static void a_flag_that_was_said_stays(void **state) {
     fold_in_every_order(webhooks, ARRAY_LEN(webhooks), check_flags, NULL);
 }
 
+/* ---- orders that move ---- */
+
+static void check_moved(struct order_state *order, struct arena *arena, const char *id) {
+    (void)show(order, arena);
+    assert_true(has_moved(order));
+    assert_true(slice_eq(order->values[FACT_MOVED_TO].text, slice_from_cstr(id)));
+    assert_int_equal(order->boxes.count, 0);
+    assert_int_equal(order->events.count, 0);
+    assert_int_equal(order->documents.count, 0);
+    assert_null(order->order_changes);
+    assert_int_equal(order->shown.status, STATUS_UNKNOWN);
+    assert_int_equal(order->shown.attention, 0);
+    assert_int_equal(order->shown.boxes_total, 0);
+    assert_int_equal(order->shown.boxes_delivered, 0);
+    assert_int_equal(order->shown.shipped_at, NONE);
+    assert_int_equal(order->shown.delivered_at, NONE);
+    assert_int_equal(order->shown.first_event_at, NONE);
+    assert_int_equal(order->shown.last_event_at, NONE);
+}
+
+/* A webhook of the provisional order, which has boxes of every kind. */
+static void make_provisional(struct webhook *webhook) {
+    webhook_init(webhook, 1, 1);
+    (void)webhook_status(webhook, "a", STATUS_DELIVERED, 10);
+    (void)webhook_status(webhook, "b", STATUS_EXCEPTION, 20);
+    webhook->boxes[0].shipped_at = 5;
+    (void)webhook_event(webhook, "1", 10);
+    webhook_paper(webhook, "label", "https://label");
+    webhook->changes.order_change_count = 1;
+    webhook->order_change = (struct order_field_change){FIELD_COURIER, SLICE_EMPTY, SLICE("b"), 1};
+}
+
+static void an_order_that_moved_keeps_no_boxes(void **state) {
+    (void)state;
+    /* What comes first, and whether it is stored before the other comes. */
+    for (size_t i = 0; i < 4; i++) {
+        struct arena *arena = case_arena();
+        struct order_state order;
+        struct webhook own, names;
+        bool moves_first = i & 1, is_stored = i & 2;
+        order_state_init(&order);
+        make_provisional(&own);
+        webhook_init(&names, 2, 2);
+        if (moves_first) {
+            webhook_move(&order, &names, arena);
+        } else {
+            webhook_fold(&order, &own, arena);
+        }
+        assert_true(show(&order, arena));
+        assert_int_equal(order.shown.boxes_total, moves_first ? 0 : 2);
+        if (is_stored) {
+            make_stored(&order);
+        }
+        if (moves_first) {
+            webhook_fold(&order, &own, arena);
+        } else {
+            webhook_move(&order, &names, arena);
+        }
+        /* What does not show makes no new version. */
+        assert_int_equal(show(&order, arena), !(moves_first && is_stored));
+        check_moved(&order, arena, "order");
+        arena_free(arena);
+    }
+}
+
+/* The last that names an order: by the time, and of one time by the number. */
+static void an_order_moves_to_the_one_named_last(void **state) {
+    static const struct {
+        int64_t version, number;
+        const char *id;
+    } rows[] = {{4, 9, "older"}, {5, 1, "first"}, {5, 2, "last"}};
+    (void)state;
+    for (size_t first = 0; first < ARRAY_LEN(rows); first++) {
+        for (size_t step = 1; step < ARRAY_LEN(rows); step++) {
+            struct arena *arena = case_arena();
+            struct order_state order;
+            struct webhook names[ARRAY_LEN(rows)];
+            order_state_init(&order);
+            for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+                size_t number = (first + step * i) % ARRAY_LEN(rows);
+                webhook_init(&names[i], rows[number].version, (uint8_t)(9 - number));
+                names[i].changes.number = rows[number].number;
+                names[i].changes.order_id = slice_from_cstr(rows[number].id);
+                webhook_move(&order, &names[i], arena);
+            }
+            check_moved(&order, arena, "last");
+            arena_free(arena);
+        }
+    }
+}
+
+/* Of its own facts what is said stays; what moves it says nothing else of it. */
+static void a_move_says_nothing_else(void **state) {
+    struct arena *arena = case_arena();
+    struct order_state order;
+    struct webhook own, names;
+    (void)state;
+    order_state_init(&order);
+    make_provisional(&own);
+    own.changes.order.order_number = SLICE_OF("1");
+    webhook_fold(&order, &own, arena);
+    webhook_init(&names, 2, 2);
+    (void)webhook_own_status(&names, STATUS_DELIVERED, 10);
+    (void)webhook_status(&names, "c", STATUS_DELIVERED, 10);
+    names.changes.order.order_number = SLICE_OF("2");
+    webhook_move(&order, &names, arena);
+    check_moved(&order, arena, "order");
+    assert_true(slice_eq(order.values[FACT_ORDER_NUMBER].text, SLICE_OF("1")));
+    assert_int_equal(order.own_status, STATUS_COUNT);
+    arena_free(arena);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_latest_stands),
         cmocka_unit_test(the_firmest_status_stands),
+        cmocka_unit_test(the_senders_number_comes_before_the_rank),
         cmocka_unit_test(a_webhook_may_speak_of_a_box_twice),
         cmocka_unit_test(statuses_leave_times_behind),
         cmocka_unit_test(a_flag_that_was_said_stays),
+        cmocka_unit_test(an_order_that_moved_keeps_no_boxes),
+        cmocka_unit_test(an_order_moves_to_the_one_named_last),
+        cmocka_unit_test(a_move_says_nothing_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -178,6 +178,63 @@ static void a_row_of_the_history_is_corrected_as_a_whole(void **state) {
     }
 }
 
+/* ---- happenings ---- */
+
+/* Each webhook reports the same happening: greatest key first. */
+static const struct happening_row {
+    int64_t version;
+    uint8_t delivery;
+    const char *word;
+    enum status status;
+    const char *detail, *location, *message, *previous, *stands_for;
+} HAPPENINGS[] = {
+    {9, 1, "Out for delivery", STATUS_OUT_FOR_DELIVERY, "", "", "", "", ""},
+    {8, 2, "OUT_FOR_DELIVERY", STATUS_UNKNOWN, "d", "there", "", "", ""},
+    {7, 3, " out-for-delivery ", STATUS_EXCEPTION, "e", "here", "said", "", "A|B"},
+    {7, 2, "out_for_delivery", STATUS_EXPIRED, "f", "x", "y", "BEFORE", "C"},
+};
+
+static void check_happening(const struct order_state *order, const void *row) {
+    (void)row;
+    /* Another word, and the same at another time, are rows of their own. */
+    assert_int_equal(order->events.count, 3);
+    struct webhook first;
+    webhook_init(&first, 9, 1);
+    (void)webhook_happening(&first, "out_for_delivery", 50);
+    const struct event_state *event = uuid_map_find(&order->events, &first.event_keys[0]);
+    assert_non_null(event);
+    assert_int_equal(event->occurred_at, 50);
+    /* Of the greatest key: these go together, empty ones too. */
+    assert_int_equal(event->delivery.bytes[0], 1);
+    assert_int_equal(event->status, STATUS_OUT_FOR_DELIVERY);
+    assert_true(slice_eq(event->provider_status, SLICE_OF("Out for delivery")));
+    assert_int_equal(event->detail.len, 0);
+    /* Each of the greatest that says it. */
+    assert_true(slice_eq(event->location, SLICE_OF("there")));
+    assert_true(slice_eq(event->message, SLICE_OF("said")));
+    assert_true(slice_eq(event->previous_status, SLICE_OF("BEFORE")));
+    assert_true(slice_eq(event->stands_for, SLICE_OF("A|B")));
+}
+
+static void one_happening_is_one_row(void **state) {
+    struct webhook webhooks[ARRAY_LEN(HAPPENINGS)];
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(HAPPENINGS); i++) {
+        const struct happening_row *row = &HAPPENINGS[i];
+        webhook_init(&webhooks[i], row->version, row->delivery);
+        struct tracking_event *event = webhook_happening(&webhooks[i], row->word, 50);
+        event->status = row->status;
+        event->detail = slice_from_cstr(row->detail);
+        event->location = slice_from_cstr(row->location);
+        event->message = slice_from_cstr(row->message);
+        event->previous_status = slice_from_cstr(row->previous);
+        event->stands_for = slice_from_cstr(row->stands_for);
+    }
+    (void)webhook_happening(&webhooks[0], "out for deliver", 50);
+    (void)webhook_happening(&webhooks[1], "out for delivery", 51);
+    fold_in_every_order(webhooks, ARRAY_LEN(webhooks), check_happening, NULL);
+}
+
 static void check_union(const struct order_state *order, const void *row) {
     (void)row;
     assert_int_equal(order->documents.count, 3);
@@ -309,6 +366,7 @@ int main(void) {
         cmocka_unit_test(a_list_removes_boxes_and_brings_them_back),
         cmocka_unit_test(a_list_has_the_time_of_its_webhook),
         cmocka_unit_test(a_row_of_the_history_is_corrected_as_a_whole),
+        cmocka_unit_test(one_happening_is_one_row),
         cmocka_unit_test(papers_and_rows_add_up),
         cmocka_unit_test(an_order_has_its_own_history),
         cmocka_unit_test(a_manifest_is_one_register),

@@ -38,7 +38,12 @@ static const struct order_row {
     {"cancelled without a time",
      STATUS_CANCELLED, NO_TIME, {{STATUS_PENDING, 9}}, 1, STATUS_CANCELLED, NO_TIME, ""},
     {"cancelled, but on its way",
-     STATUS_CANCELLED, 5, {{STATUS_PENDING, 4}, {STATUS_IN_TRANSIT, 9}}, 7, STATUS_PENDING, 4, ""},
+     STATUS_CANCELLED, 5, {{STATUS_PENDING, 4}, {STATUS_IN_TRANSIT, 9}},
+     7, STATUS_PENDING, 4, "moved_after_cancelled"},
+    {"cancelled in the moment in which it moved",
+     STATUS_CANCELLED, 9, {{STATUS_IN_TRANSIT, 9}}, 7, STATUS_IN_TRANSIT, 9, ""},
+    {"cancelled at no time, and on its way",
+     STATUS_CANCELLED, NO_TIME, {{STATUS_IN_TRANSIT, 9}}, 7, STATUS_IN_TRANSIT, 9, ""},
     {"cancelled, but delivered",
      STATUS_CANCELLED, 5, {{STATUS_DELIVERED, 9}}, 4, STATUS_DELIVERED, 9, ""},
     /* 2 */
@@ -70,8 +75,26 @@ static const struct order_row {
      STATUS_COUNT, NO_TIME, {{STATUS_DELIVERED, 5}, {STATUS_IN_TRANSIT, 9}},
      5, STATUS_PARTIALLY_DELIVERED, 5, ""},
     {"delivered and returned",
-     STATUS_DELIVERED, 99, {{STATUS_DELIVERED, 5}, {STATUS_RETURNED, 9}, {STATUS_DELIVERED, 7}},
+     STATUS_COUNT, NO_TIME, {{STATUS_DELIVERED, 5}, {STATUS_RETURNED, 9}, {STATUS_DELIVERED, 7}},
      5, STATUS_PARTIALLY_DELIVERED, 7, ""},
+    {"delivered and returned, and the sender is done",
+     STATUS_DELIVERED, 99, {{STATUS_DELIVERED, 5}, {STATUS_RETURNED, 9}, {STATUS_DELIVERED, 7}},
+     5, STATUS_DELIVERED, 7, "returned"},
+    {"lost and replaced",
+     STATUS_DELIVERED, 99, {{STATUS_FAILED, 9}, {STATUS_DELIVERED, 5}},
+     5, STATUS_DELIVERED, 5, "failed"},
+    {"lost and replaced, with boxes that do not count",
+     STATUS_DELIVERED, 99, {{STATUS_FAILED, 9}, {STATUS_DELIVERED, 5}, {STATUS_CANCELLED, 9},
+     {STATUS_UNKNOWN, 9}}, 5, STATUS_DELIVERED, 5, "failed"},
+    {"lost and replaced, and the sender does not say that it is done",
+     STATUS_IN_TRANSIT, 99, {{STATUS_FAILED, 9}, {STATUS_DELIVERED, 5}},
+     5, STATUS_PARTIALLY_DELIVERED, 5, "failed"},
+    {"the sender is done, and a box is not",
+     STATUS_DELIVERED, 99, {{STATUS_FAILED, 9}, {STATUS_DELIVERED, 5}, {STATUS_RETURNING, 9}},
+     5, STATUS_PARTIALLY_DELIVERED, 5, "failed returning"},
+    {"the sender is done, and a box is returned and one on its way",
+     STATUS_DELIVERED, 99, {{STATUS_RETURNED, 9}, {STATUS_DELIVERED, 5}, {STATUS_PENDING, 9}},
+     5, STATUS_PARTIALLY_DELIVERED, 5, ""},
     {"delivered and in trouble",
      STATUS_COUNT, NO_TIME, {{STATUS_DELIVERED, 5}, {STATUS_EXCEPTION, 9}},
      5, STATUS_PARTIALLY_DELIVERED, 5, "exception"},
@@ -209,6 +232,7 @@ static void sums_give_the_same_as_boxes(void **state) {
         /* A delivered box that goes on moving. */
         if (whole.boxes.count > 0) {
             ((struct box_state *)whole.boxes.items[0])->last_open_at = 6;
+            ((struct box_state *)whole.boxes.items[0])->last_moved_at = i & 1 ? 6 : 10;
         }
         (void)show(&whole, arena);
         part = whole;
@@ -285,6 +309,66 @@ static void moving_after_delivery_needs_attention(void **state) {
         (void)show(&order, arena);
         assert_int_equal(order.shown.status, STATUS_DELIVERED);
         assert_attention(rows[i].name, order.shown.attention, rows[i].attention);
+        arena_free(arena);
+    }
+}
+
+/* A box that came to an end and moved. */
+static void moving_after_another_end_needs_attention(void **state) {
+    static const struct {
+        const char *name;
+        enum status end;
+        int64_t ended;
+        enum status scan;
+        int64_t scanned;
+        bool weak;
+        const char *attention;
+    } rows[] = {
+        {"cancelled", STATUS_CANCELLED, 10, STATUS_IN_TRANSIT, 11, false, "moved_after_cancelled"},
+        {"failed", STATUS_FAILED, 10, STATUS_IN_TRANSIT, 11, false, "failed moved_after_failed"},
+        {"a later place", STATUS_CANCELLED, 10, STATUS_EXPIRED, 11, false, "moved_after_cancelled"},
+        {"in the same moment", STATUS_CANCELLED, 10, STATUS_IN_TRANSIT, 10, false, ""},
+        {"before it", STATUS_FAILED, 10, STATUS_IN_TRANSIT, 9, false, "failed"},
+        {"not on its way", STATUS_CANCELLED, 10, STATUS_PRE_TRANSIT, 11, false, ""},
+        {"a weak word", STATUS_CANCELLED, 10, STATUS_IN_TRANSIT, 11, true, ""},
+        {"no time", STATUS_CANCELLED, NONE, STATUS_IN_TRANSIT, 11, false, ""},
+        {"returned", STATUS_RETURNED, 10, STATUS_IN_TRANSIT, 11, false, ""},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct arena *arena = case_arena();
+        struct order_state order;
+        struct webhook webhook;
+        order_state_init(&order);
+        webhook_init(&webhook, 1, 1);
+        (void)webhook_status(&webhook, "a", rows[i].end, rows[i].ended);
+        webhook_status(&webhook, "a", rows[i].scan, rows[i].scanned)->weak = rows[i].weak;
+        webhook_fold(&order, &webhook, arena);
+        (void)show(&order, arena);
+        assert_int_equal(order.shown.status, rows[i].end);
+        assert_attention(rows[i].name, order.shown.attention, rows[i].attention);
+        arena_free(arena);
+    }
+}
+
+/* One that the sender's list leaves out is cancelled since that list. */
+static void moving_after_removal_needs_attention(void **state) {
+    (void)state;
+    for (int64_t version = 10; version <= 11; version++) {
+        struct arena *arena = case_arena();
+        struct order_state order;
+        struct webhook webhook, list;
+        order_state_init(&order);
+        webhook_init(&webhook, 1, 1);
+        (void)webhook_status(&webhook, "a", STATUS_IN_TRANSIT, 11);
+        webhook_init(&list, version, 2);
+        webhook_list(&list, "b");
+        webhook_fold(&order, &webhook, arena);
+        webhook_fold(&order, &list, arena);
+        (void)show(&order, arena);
+        assert_int_equal(order.shown.status, STATUS_CANCELLED);
+        assert_attention("removed", order.shown.attention,
+                         version == 10 ? "moved_after_cancelled" : "");
         arena_free(arena);
     }
 }
@@ -387,6 +471,8 @@ int main(void) {
         cmocka_unit_test(sums_give_the_same_as_boxes),
         cmocka_unit_test(totals_count_every_box),
         cmocka_unit_test(moving_after_delivery_needs_attention),
+        cmocka_unit_test(moving_after_another_end_needs_attention),
+        cmocka_unit_test(moving_after_removal_needs_attention),
         cmocka_unit_test(reasons_are_sorted_by_name),
         cmocka_unit_test(a_template_makes_the_link_where_there_is_none),
         cmocka_unit_test(a_link_that_differs_is_a_change),
