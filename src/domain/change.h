@@ -4,8 +4,8 @@
  *
  * Pure data, owned by the request's arena. Slices are UTF-8 without U+0000; the empty slice,
  * TIMESTAMP_NONE, DATE_NONE and -1 for a count mean "says nothing about it", which never erases
- * what is known. How facts of several webhooks merge (registers) is decided by the keys below and
- * done in SQL (schema/, function waybill_data.apply): the greater key wins, keys compare as bytes.
+ * what is known. domain/fold.h merges the facts of several webhooks (registers) by the keys below:
+ * the greater key wins, keys compare as bytes.
  */
 #ifndef DOMAIN_CHANGE_H
 #define DOMAIN_CHANGE_H
