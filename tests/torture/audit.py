@@ -122,7 +122,7 @@ PLANTS = {
     "a row of history is gone": "DELETE FROM waybill_data.tracking_events WHERE ctid = (SELECT ctid FROM waybill_data.tracking_events LIMIT 1)",
     "a document is gone": "DELETE FROM waybill_data.documents WHERE ctid = (SELECT ctid FROM waybill_data.documents LIMIT 1)",
     "a box shows another place": "UPDATE waybill_data.boxes SET location = 'nowhere' WHERE ctid = (SELECT ctid FROM waybill_data.boxes LIMIT 1)",
-    "an order shows another status": "UPDATE waybill_data.orders SET status = 'failed' WHERE ctid = (SELECT ctid FROM waybill_data.orders WHERE status <> 'failed' LIMIT 1)",
+    "an order shows another status": "UPDATE waybill_data.orders SET status = 'failed' WHERE ctid = (SELECT ctid FROM waybill_data.orders WHERE status <> 'failed' AND moved_to IS NULL LIMIT 1)",
 }
 
 
