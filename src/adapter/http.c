@@ -1,6 +1,7 @@
 #include "adapter/http.h"
 
 #include "adapter/json.h"
+#include "base/ascii.h"
 #include "base/hex.h"
 #include "base/limits.h"
 
@@ -63,10 +64,7 @@ static struct slice variable_of(struct slice name, char text[NAME_MAX_LEN + 6]) 
         if (c == '=' || c == '\0') {
             return SLICE_EMPTY;
         }
-        if (c >= 'a' && c <= 'z') {
-            c = (char)(c - 'a' + 'A');
-        }
-        text[len++] = c == '-' ? '_' : c;
+        text[len++] = c == '-' ? '_' : ascii_to_upper(c);
     }
     return (struct slice){text, len};
 }

@@ -2,26 +2,21 @@
 
 #include "adapter/crypto.h"
 #include "app/validator.h"
+#include "base/embedded.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Made by the Makefile from src/app/pages/ and docs/openapi.json: up to the first without a name.
- */
-struct file {
-    const char *name;
-    const char *text;
-    size_t len;
-};
-extern const struct file page_table[];
+/* src/app/pages/ and docs/openapi.json. */
+extern const struct embedded_file page_table[];
 
 struct pages {
     struct page console, openapi;
 };
 
 static struct slice file_named(struct slice name) {
-    for (const struct file *file = page_table; file->name != NULL; file++) {
+    for (const struct embedded_file *file = page_table; file->name != NULL; file++) {
         if (slice_eq(slice_from_cstr(file->name), name)) {
             return (struct slice){file->text, file->len};
         }

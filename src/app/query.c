@@ -7,6 +7,7 @@
 #include "app/page.h"
 #include "app/query_parameters.h"
 #include "app/validator.h"
+#include "base/ascii.h"
 #include "base/hex.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -678,7 +679,7 @@ static struct slice plain_form(struct slice words, char *room) {
     for (size_t i = 0; i < words.len; i++) {
         char c = words.data[i];
         if (c != ' ' && c != '-') {
-            room[len++] = c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+            room[len++] = ascii_to_upper(c);
         }
     }
     return (struct slice){room, len};

@@ -4,6 +4,7 @@
 #include "adapter/crypto.h"
 #include "adapter/pg.h"
 #include "base/arena.h"
+#include "base/ascii.h"
 #include "base/hex.h"
 #include "base/limits.h"
 
@@ -192,7 +193,7 @@ static bool all_of(struct slice text, bool (*fits)(unsigned char c)) {
 }
 
 static bool is_letter_or_digit(unsigned char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    return ascii_is_letter((char)c) || ascii_is_digit((char)c);
 }
 
 static bool is_name_char(unsigned char c) {
@@ -204,9 +205,8 @@ static bool is_token_char(unsigned char c) {
     return is_letter_or_digit(c) || (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
 }
 
-/* Unreserved in RFC 3986: the same in every spelling of a URL. */
 static bool is_unreserved(unsigned char c) {
-    return is_letter_or_digit(c) || (c != '\0' && strchr("-._~", c) != NULL);
+    return ascii_is_unreserved((char)c);
 }
 
 static bool is_no_control(unsigned char c) {
@@ -674,8 +674,7 @@ static bool load_carrier(const struct source_loader *s) {
     }
     char *code = keep_array(s->all, text.len, 1);
     for (size_t i = 0; code != NULL && i < text.len; i++) {
-        bool is_capital = text.data[i] >= 'A' && text.data[i] <= 'Z';
-        code[i] = (char)(is_capital ? text.data[i] | 0x20 : text.data[i]);
+        code[i] = ascii_to_lower(text.data[i]);
     }
     s->source->reading.carrier = (struct slice){code, code != NULL ? text.len : 0};
     return code != NULL;

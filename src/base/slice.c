@@ -1,13 +1,11 @@
 #include "base/slice.h"
 
+#include "base/ascii.h"
+
 #include <string.h>
 
 struct slice slice_from_cstr(const char *s) {
     return s ? (struct slice){s, strlen(s)} : SLICE_EMPTY;
-}
-
-static char lower(char c) {
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
 bool slice_eq(struct slice a, struct slice b) {
@@ -18,7 +16,7 @@ bool slice_eq_nocase(struct slice a, struct slice b) {
     if (a.len != b.len)
         return false;
     for (size_t i = 0; i < a.len; i++)
-        if (lower(a.data[i]) != lower(b.data[i]))
+        if (ascii_to_lower(a.data[i]) != ascii_to_lower(b.data[i]))
             return false;
     return true;
 }

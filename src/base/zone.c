@@ -1,5 +1,6 @@
 #include "base/zone.h"
 
+#include "base/ascii.h"
 #include "base/civil.h"
 
 #include <string.h>
@@ -71,18 +72,10 @@ static bool take_char(struct cursor *cursor, char c) {
     return true;
 }
 
-static bool is_digit(char c) {
-    return c >= '0' && c <= '9';
-}
-
-static bool is_letter(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
 static int take_number(struct cursor *cursor, int max) {
     int number = 0;
-    cursor->failed = cursor->failed || !is_digit(peek(cursor));
-    while (!cursor->failed && is_digit(peek(cursor))) {
+    cursor->failed = cursor->failed || !ascii_is_digit(peek(cursor));
+    while (!cursor->failed && ascii_is_digit(peek(cursor))) {
         number = number * 10 + (peek(cursor) - '0');
         cursor->failed = number > max;
         (void)take(cursor, 1);
@@ -93,7 +86,7 @@ static int take_number(struct cursor *cursor, int max) {
 /* "CEST" or "<+03>" */
 static void take_name(struct cursor *cursor) {
     bool quoted = take_char(cursor, '<');
-    while (peek(cursor) != '\0' && (quoted ? peek(cursor) != '>' : is_letter(peek(cursor)))) {
+    while (peek(cursor) != '\0' && (quoted ? peek(cursor) != '>' : ascii_is_letter(peek(cursor)))) {
         (void)take(cursor, 1);
     }
     cursor->failed = cursor->failed || (quoted && !take_char(cursor, '>'));

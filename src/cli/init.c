@@ -5,6 +5,7 @@
 #include "adapter/pg.h"
 #include "app/program.h"
 #include "app/settings.h"
+#include "base/embedded.h"
 #include "base/hex.h"
 #include "engine/store.h"
 #include "engine/store_init.h"
@@ -19,12 +20,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* apache-conf/waybill.conf.sample, made part of the program by the build. */
-extern const struct file {
-    const char *name;
-    const char *text;
-    size_t len;
-} sample_table[];
+/* apache-conf/waybill.conf.sample */
+extern const struct embedded_file sample_table[];
 
 #define DSN_MAX 8192
 #define CONFIG_MAX ((size_t)256 * 1024)

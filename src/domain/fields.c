@@ -1,5 +1,6 @@
 #include "domain/fields.h"
 
+#include "base/ascii.h"
 #include "base/limits.h"
 
 #include <stdlib.h>
@@ -446,18 +447,17 @@ struct slice url_optional(struct reader *r, const struct place *at, const char *
     return url;
 }
 
-static bool is_letter(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
 struct slice country_optional(struct reader *r, const struct place *at, const char *path) {
     struct slice country = text_optional(r, at, path);
-    if (country.len != 2 || !is_letter(country.data[0]) || !is_letter(country.data[1]))
+    if (country.len != 2 || !ascii_is_letter(country.data[0]) ||
+        !ascii_is_letter(country.data[1])) {
         return country;
+    }
     struct slice code;
     char *data = copy_of(r, country, &code);
-    for (size_t i = 0; i < code.len; i++)
-        data[i] = (char)(data[i] & ~0x20);
+    for (size_t i = 0; i < code.len; i++) {
+        data[i] = ascii_to_upper(data[i]);
+    }
     return code;
 }
 
@@ -478,8 +478,7 @@ struct slice text_lower(struct reader *r, struct slice text) {
     struct slice lower;
     char *data = copy_of(r, slice_trim(text), &lower);
     for (size_t i = 0; i < lower.len; i++) {
-        if (data[i] >= 'A' && data[i] <= 'Z')
-            data[i] = (char)(data[i] | 0x20);
+        data[i] = ascii_to_lower(data[i]);
     }
     return lower;
 }

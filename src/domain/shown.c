@@ -1,5 +1,6 @@
 #include "domain/shown.h"
 
+#include "base/ascii.h"
 #include "base/limits.h"
 
 #include <stdlib.h>
@@ -102,12 +103,11 @@ static bool sort_list(const struct order_state *order, struct arena *arena,
 /* Percent-encoding of RFC 3986. */
 static void add_encoded(struct strbuf *out, struct slice text) {
     for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.data[i];
-        if ((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-            strchr("._~-", c) != NULL) {
-            strbuf_add_char(out, (char)c);
+        char c = text.data[i];
+        if (ascii_is_unreserved(c)) {
+            strbuf_add_char(out, c);
         } else {
-            strbuf_addf(out, "%%%02X", c);
+            strbuf_addf(out, "%%%02X", (unsigned char)c);
         }
     }
 }

@@ -1,5 +1,6 @@
 #include "domain/status_word.h"
 
+#include "base/ascii.h"
 #include "base/limits.h"
 
 static const struct {
@@ -60,7 +61,7 @@ static char fold_char(char c) {
     if (c == ' ' || c == '-') {
         return '_';
     }
-    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+    return ascii_to_lower(c);
 }
 
 /* False for a word that is longer than any that is kept. */

@@ -2,6 +2,7 @@
 
 #include "adapter/crypto.h"
 #include "adapter/pg.h"
+#include "base/embedded.h"
 #include "base/hex.h"
 
 #include <inttypes.h>
@@ -9,19 +10,13 @@
 #include <string.h>
 #include <time.h>
 
-/* Made by the Makefile from schema/, in the order of their names: up to the first without a name.
- */
-struct file {
-    const char *name;
-    const char *text;
-    size_t len;
-};
-extern const struct file migration_table[], view_table[], function_table[];
+/* The folders of schema/. */
+extern const struct embedded_file migration_table[], view_table[], function_table[];
 
 /* The files that may run more than once. */
 static const struct folder {
     const char *name;
-    const struct file *files;
+    const struct embedded_file *files;
 } views = {"views", view_table}, functions = {"functions", function_table};
 
 #define PATIENT_MS ((int64_t)600000)
@@ -89,7 +84,7 @@ static void add_strays(struct strbuf *sql, struct slice names) {
 
 /* ---- what the database has ---- */
 
-static int64_t number_of(const struct file *file) {
+static int64_t number_of(const struct embedded_file *file) {
     struct slice digits, rest;
     int64_t number = 0;
     slice_split(slice_from_cstr(file->name), '_', &digits, &rest);
@@ -98,10 +93,10 @@ static int64_t number_of(const struct file *file) {
 
 static bool add_names(struct migration *migration, struct err *err) {
     strbuf_add_cstr(&migration->names, "'{");
-    for (const struct file *file = view_table; file->name != NULL; file++) {
+    for (const struct embedded_file *file = view_table; file->name != NULL; file++) {
         strbuf_addf(&migration->names, "views/%s,", file->name);
     }
-    for (const struct file *file = function_table; file->name != NULL; file++) {
+    for (const struct embedded_file *file = function_table; file->name != NULL; file++) {
         strbuf_addf(&migration->names, "functions/%s,", file->name);
     }
     strbuf_add_cstr(&migration->names, "migrations}'::text[]");
@@ -155,7 +150,7 @@ static bool is_due(const struct migration *migration, const char *path, const ui
 
 /* One row of what there is to do. */
 struct step {
-    const struct file *file;
+    const struct embedded_file *file;
     const struct folder *folder; /* NULL: a migration */
     char path[128];
     uint8_t digest[SHA256_LEN];
