@@ -360,7 +360,7 @@ static void put_origin(struct json_writer *writer, const struct uuid *id, int64_
 static void put_claim_origin(struct json_writer *writer, const struct told_claim *one) {
     struct uuid id = one->told->id;
     int64_t at = one->told->received_at;
-    bool ours = key_origin(fact_row(one->fact)->rule, one->key, &id, &at);
+    bool ours = key_origin(one->key, &id, &at);
     (void)ours; /* it was made here */
     put_origin(writer, &one->told->id, at, one->told);
 }
@@ -408,8 +408,7 @@ static void put_winner(struct json_writer *writer, const struct explainer *expla
         json_begin_object(writer, "set_by");
         put_claim_origin(writer, winner);
         json_end_object(writer);
-    } else if (stated->key.len > 0 &&
-               key_origin(fact_row(stated->fact)->rule, stated->key, &id, &at)) {
+    } else if (stated->key.len > 0 && key_origin(stated->key, &id, &at)) {
         json_begin_object(writer, "set_by");
         put_origin(writer, &id, at, find_told(explainer->explanation, &id));
         json_end_object(writer);

@@ -4,8 +4,7 @@
  *
  * Pure data, owned by the request's arena. Slices are UTF-8 without U+0000; the empty slice,
  * TIMESTAMP_NONE, DATE_NONE and -1 for a count mean "says nothing about it", which never erases
- * what is known. domain/fold.h merges the facts of several webhooks (registers) by the keys below:
- * the greater key wins, keys compare as bytes.
+ * what is known. domain/fold.h merges the facts of several webhooks (registers).
  */
 #ifndef DOMAIN_CHANGE_H
 #define DOMAIN_CHANGE_H
@@ -188,35 +187,5 @@ MUST_CHECK bool event_row_key(const struct uuid *box, const struct tracking_even
 /* A paper of a box. */
 MUST_CHECK bool document_key(const struct uuid *box, struct slice kind, struct slice url,
                              struct uuid *key);
-
-/*
- * ---- register keys ----
- * Appended to OUT, compared with memcmp: numbers are big-endian, signed ones with the sign bit
- * flipped; the one text in them (provider_status, which has no NUL) ends with a NUL, so that a word
- * sorts before its own continuations. All of them hold, in this order, the phase (of a status
- * only), version_at, the sender's own number of the webhook, rank and word (of a status only), and
- * last the event key: the delivery and the number of the change in it.
- */
-
-/* What one delivery's keys have in common. */
-struct key_base {
-    int64_t version_at;
-    int64_t number; /* the sender's own, which orders webhooks of one instant; 0: it has none */
-    const struct uuid *delivery;
-};
-
-/* Every fact but a status; a row of the history too. CHANGE tells changes of one delivery apart. */
-void fact_key(struct strbuf *out, const struct key_base *base, uint32_t change);
-/* OF_ORDER: an order's own status has only the phases unknown and open, so that the latest word
- * stands. */
-void status_key(struct strbuf *out, const struct status_report *report, bool of_order,
-                const struct key_base *base, uint32_t change);
-
-/* Who set a register, read from the KEY of a fact with RULE; false when it is none. */
-MUST_CHECK bool key_origin(enum fact_rule rule, struct slice key, struct uuid *delivery,
-                           int64_t *version_at);
-/* Why the claim with the key LOSER lost against WINNER: "older", "unknown", … (docs/polling.md);
- * "unread" when it should not have. */
-struct slice key_loss(enum fact_rule rule, struct slice winner, struct slice loser);
 
 #endif

@@ -2,49 +2,6 @@
 
 #include <string.h>
 
-/* The parts of a key as domain/change.h makes it: a fact's, or with is_status a status's. */
-struct key_parts {
-    bool is_status;
-    uint8_t phase, rank;
-    struct slice word;
-    int64_t version_at, number;
-    struct uuid delivery;
-    uint16_t change;
-};
-
-#define NUMBERS_BYTES 16 /* version_at and the sender's number */
-#define EVENT_KEY_BYTES 18
-#define FACT_KEY_BYTES (NUMBERS_BYTES + EVENT_KEY_BYTES)
-/* Phase, rank and the NUL behind the word. */
-#define STATUS_KEY_BYTES (FACT_KEY_BYTES + 3)
-
-static int64_t read_ordered(const char *bytes) {
-    uint64_t value = 0;
-    for (size_t i = 0; i < 8; i++) {
-        value = value << 8 | (uint8_t)bytes[i];
-    }
-    return (int64_t)(value ^ UINT64_C(0x8000000000000000));
-}
-
-static bool split_key(struct slice key, struct key_parts *parts) {
-    *parts = (struct key_parts){.is_status = key.len != FACT_KEY_BYTES};
-    if (parts->is_status) {
-        if (key.len < STATUS_KEY_BYTES) {
-            return false;
-        }
-        parts->phase = (uint8_t)key.data[0];
-        parts->rank = (uint8_t)key.data[1 + NUMBERS_BYTES];
-        parts->word = (struct slice){key.data + 2 + NUMBERS_BYTES, key.len - STATUS_KEY_BYTES};
-        key = slice_from(key, 1);
-    }
-    parts->version_at = read_ordered(key.data);
-    parts->number = read_ordered(key.data + 8);
-    const char *tail = key.data + key.len - EVENT_KEY_BYTES;
-    memcpy(parts->delivery.bytes, tail, sizeof(parts->delivery.bytes));
-    parts->change = (uint16_t)((uint8_t)tail[16] << 8 | (uint8_t)tail[17]);
-    return true;
-}
-
 static bool have_one_base(const struct key_parts *a, const struct key_parts *b) {
     return a->version_at == b->version_at && a->number == b->number && a->change == b->change &&
            uuid_eq(&a->delivery, &b->delivery);
@@ -52,44 +9,6 @@ static bool have_one_base(const struct key_parts *a, const struct key_parts *b) 
 
 static bool are_one_status(const struct key_parts *a, const struct key_parts *b) {
     return a->phase == b->phase && a->rank == b->rank && slice_eq(a->word, b->word);
-}
-
-/* Writes LEN bytes of VALUE, big-endian, and moves *TO behind them. */
-static void put_bytes(char **to, uint64_t value, size_t len) {
-    for (size_t i = len; i > 0; i--) {
-        *(*to)++ = (char)(value >> 8 * (i - 1));
-    }
-}
-
-static void put_ordered(char **to, int64_t value) {
-    put_bytes(to, (uint64_t)value ^ UINT64_C(0x8000000000000000), 8);
-}
-
-/* In ARENA's memory alone, so that a failure is known to be a lack of it. */
-static bool make_key(const struct key_parts *parts, struct arena *arena, struct slice *key) {
-    size_t len = parts->is_status ? STATUS_KEY_BYTES + parts->word.len : FACT_KEY_BYTES;
-    char *to = arena_alloc(arena, len);
-    if (to == NULL) {
-        return false;
-    }
-    *key = (struct slice){to, len};
-    if (parts->is_status) {
-        put_bytes(&to, parts->phase, 1);
-    }
-    put_ordered(&to, parts->version_at);
-    put_ordered(&to, parts->number);
-    if (parts->is_status) {
-        put_bytes(&to, parts->rank, 1);
-        if (parts->word.len > 0) {
-            memcpy(to, parts->word.data, parts->word.len);
-            to += parts->word.len;
-        }
-        put_bytes(&to, 0, 1);
-    }
-    memcpy(to, parts->delivery.bytes, sizeof(parts->delivery.bytes));
-    to += sizeof(parts->delivery.bytes);
-    put_bytes(&to, parts->change, 2);
-    return true;
 }
 
 /* ---- integers ---- */
@@ -178,7 +97,7 @@ static bool set_keys(struct registers *registers, uint64_t mask, const struct ke
     if (mask == 0) {
         return true;
     }
-    if (!make_key(parts, arena, &key)) {
+    if (!key_join(parts, arena, &key)) {
         return false;
     }
     for (size_t i = 0; i < REGISTERS_MAX; i++) {
@@ -269,7 +188,7 @@ void registers_encode(const struct registers *registers, struct strbuf *out) {
         if (registers->keys[i].data == NULL) {
             continue;
         }
-        if (!split_key(registers->keys[i], &parts[i])) {
+        if (!key_split(registers->keys[i], &parts[i])) {
             strbuf_fail(out);
             return;
         }
@@ -301,12 +220,12 @@ bool register_decode(struct slice bytes, const struct uuid *delivery, struct are
         return false;
     }
     parts.change = (uint16_t)change;
-    return make_key(&parts, arena, key);
+    return key_join(&parts, arena, key);
 }
 
 void register_encode(struct slice key, struct strbuf *out) {
     struct key_parts parts;
-    if (!split_key(key, &parts) || parts.is_status) {
+    if (!key_split(key, &parts) || parts.is_status) {
         strbuf_fail(out);
         return;
     }

@@ -2,12 +2,12 @@
  * The keys of one row's registers as the bytes of its column `registers`.
  *
  * Most facts of a row come from few webhooks, and the key of a status holds what the key of a fact
- * of the same webhook does (domain/change.h). So that stands there once: an entry is a bit mask of
- * the registers that have this key, the number of statuses that have it within theirs, each of
- * these with its register, phase, rank and word, and then the key: version_at, the sender's number,
- * the delivery, the change. Entries are in the order of their lowest register; integers are LEB128,
- * signed ones zigzag. One set of keys has one encoding, and registers that this release does not
- * know are kept.
+ * of the same webhook does (domain/register_key.h). So that stands there once: an entry is a bit
+ * mask of the registers that have this key, the number of statuses that have it within theirs, each
+ * of these with its register, phase, rank and word, and then the key: version_at, the sender's
+ * number, the delivery, the change. Entries are in the order of their lowest register; integers are
+ * LEB128, signed ones zigzag. One set of keys has one encoding, and registers that this release
+ * does not know are kept.
  *
  * Pure.
  */
@@ -16,7 +16,7 @@
 
 #include "base/attr.h"
 #include "base/strbuf.h"
-#include "domain/change.h"
+#include "domain/register_key.h"
 
 /* Register numbers are below this. */
 #define REGISTERS_MAX 32
@@ -29,7 +29,7 @@ struct registers {
 /* The keys are ARENA's. False when BYTES are not an encoding, or without memory. */
 MUST_CHECK bool registers_decode(struct slice bytes, struct arena *arena,
                                  struct registers *registers);
-/* Keys that domain/change.h has not made fail OUT. */
+/* Keys that domain/register_key.h has not made fail OUT. */
 void registers_encode(const struct registers *registers, struct strbuf *out);
 
 /* The one key of a row that names its delivery in a column of its own: without the delivery. */

@@ -76,9 +76,8 @@ struct sorted_list {
 int64_t box_list_at(const struct order_state *order) {
     struct uuid delivery;
     int64_t at;
-    return key_origin(RULE_LATEST, order->registers.keys[REGISTER_BOX_LIST], &delivery, &at)
-               ? at
-               : TIMESTAMP_NONE;
+    return key_origin(order->registers.keys[REGISTER_BOX_LIST], &delivery, &at) ? at
+                                                                                : TIMESTAMP_NONE;
 }
 
 static bool sort_list(const struct order_state *order, struct arena *arena,

@@ -1,8 +1,8 @@
 /*
  * The vocabulary: every status an order or a box can have, with its rank and its phase.
  *
- * Rank and phase are part of the key by which status reports are compared (domain/change.h), so a
- * change here changes which report wins: the numbers stand in schema/ too.
+ * Rank and phase are part of the key by which status reports are compared (domain/register_key.h),
+ * so a change here changes which report wins: the numbers stand in schema/ too.
  */
 #ifndef DOMAIN_STATUS_WORD_H
 #define DOMAIN_STATUS_WORD_H

@@ -43,7 +43,7 @@ static void check_register(struct slice bytes) {
     if (register_decode(bytes, &delivery, arena, &key)) {
         struct uuid found;
         int64_t at;
-        REQUIRE(key_origin(RULE_SNAPSHOT, key, &found, &at));
+        REQUIRE(key_origin(key, &found, &at));
         REQUIRE(uuid_eq(&found, &delivery));
         register_encode(key, &out);
         REQUIRE(!strbuf_failed(&out));

@@ -85,14 +85,13 @@ static inline void keep_greatest(struct claim *kept, struct claim claim) {
 }
 
 /* KEY is that of the claim that stands. */
-static inline void require_origin(const char *what, enum fact_rule rule, struct slice subject,
-                                  struct slice key, const struct claim *stands) {
+static inline void require_origin(const char *what, struct slice subject, struct slice key,
+                                  const struct claim *stands) {
     struct uuid delivery;
     int64_t at;
     if (stands->delivery == NULL) {
         REQUIRE_EQUAL(what, subject, 0, key.len);
-    } else if (!key_origin(rule, key, &delivery, &at) ||
-               !uuid_eq(&delivery, &stands->delivery->id) ||
+    } else if (!key_origin(key, &delivery, &at) || !uuid_eq(&delivery, &stands->delivery->id) ||
                at != stands->delivery->changes.version_at) {
         fold_fail("%s of '%.*s' has the key of another webhook", what, SLICE_ARGS(subject));
     }
@@ -100,7 +99,7 @@ static inline void require_origin(const char *what, enum fact_rule rule, struct 
 
 static inline void require_key(const struct fact_row *row, struct slice subject,
                                const struct registers *registers, const struct claim *stands) {
-    require_origin(row->name.data, row->rule, subject, registers->keys[row->number], stands);
+    require_origin(row->name.data, subject, registers->keys[row->number], stands);
 }
 
 /* ---- what webhooks say of one thing ---- */
@@ -353,8 +352,7 @@ static inline void check_event_member(const struct fold_world *world,
     }
     require_text(names[member], subject, expected, found[member]);
     if (!is_numbered) {
-        require_origin(names[member], RULE_SNAPSHOT, subject, event->registers.keys[member],
-                       &stands);
+        require_origin(names[member], subject, event->registers.keys[member], &stands);
     }
 }
 
@@ -373,7 +371,7 @@ static inline void check_event(const struct fold_world *world, const struct orde
     if (!uuid_eq(&event->box_key, &stands.delivery->event_box_keys[stands.change])) {
         fold_fail("event '%.*s' belongs to another box", SLICE_ARGS(id));
     }
-    require_origin("event", RULE_SNAPSHOT, id, event->registers.keys[REGISTER_EVENT], &stands);
+    require_origin("event", id, event->registers.keys[REGISTER_EVENT], &stands);
     REQUIRE_EQUAL("occurred_at", id, last->occurred_at, event->occurred_at);
     REQUIRE_EQUAL("status", id, last->status, event->status);
     require_text("detail", id, last->detail, event->detail);

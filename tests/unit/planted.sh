@@ -7,21 +7,21 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 planted() {
-    local fold=src/domain/fold.c change=src/domain/change.c shown=src/domain/shown.c
+    local fold=src/domain/fold.c change=src/domain/change.c key=src/domain/register_key.c shown=src/domain/shown.c
 
     # Keys.
     plant "the least key wins" $fold 'slice_cmp(key, held) > 0' 'slice_cmp(key, held) < 0'
     plant "the last arrival wins" $fold 'return held.data == NULL ||' 'return true ||'
-    plant "keys end before the delivery" $change 'strbuf_add(out, delivery->bytes,' 'strbuf_add(out, "................",'
-    plant "keys do not count the changes of a delivery" $change '(uint16_t)change' '(uint16_t)0'
-    plant "negative numbers are the greatest" $change '(uint64_t)value ^ UINT64_C(0x8000000000000000)' '(uint64_t)value'
-    plant "the rank does not decide" $change 'strbuf_add_char(out, (char)status_rank(report->status));' ''
-    plant "the status does not decide" $change 'strbuf_add_slice(out, report->provider_status);' ''
-    plant "a status runs into what follows it" $change "strbuf_add_char(out, '\\0');" ''
-    plant "weak words are as firm as others" $change 'report->weak ? PHASE_WEAK :' ''
-    plant "an order's own status is final" $change '? PHASE_UNKNOWN : PHASE_OPEN;' '? PHASE_UNKNOWN : status_phase(report->status);'
-    plant "the sender's number does not decide" $change 'add_ordered(out, base->number);' 'add_ordered(out, 0);'
-    plant "the number comes before the time" $change 'add_ordered(out, base->version_at);' 'add_ordered(out, base->version_at - base->number);'
+    plant "keys end before the delivery" $key 'put_bytes(&to, parts->delivery.bytes, DELIVERY_BYTES);' 'put_bytes(&to, "................", DELIVERY_BYTES);'
+    plant "keys do not count the changes of a delivery" $key '(uint16_t)change' '(uint16_t)0'
+    plant "negative numbers are the greatest" $key 'UINT64_C(0x8000000000000000)' 'UINT64_C(0)'
+    plant "the rank does not decide" $key '(uint8_t)status_rank(report->status);' '0;'
+    plant "the status does not decide" $key 'parts.word = report->provider_status;' ''
+    plant "a word sorts behind its continuations" $key 'put_number(&to, 0, 1);' 'put_number(&to, 0xff, 1);'
+    plant "weak words are as firm as others" $key 'report->weak ? PHASE_WEAK :' ''
+    plant "an order's own status is final" $key '? PHASE_UNKNOWN : PHASE_OPEN;' '? PHASE_UNKNOWN : status_phase(report->status);'
+    plant "the sender's number does not decide" $key '.number = base->number' '.number = 0'
+    plant "the number comes before the time" $key '.version_at = base->version_at' '.version_at = base->version_at - base->number'
     plant "every box change counts as the first" $fold 'struct slice fact_key = make_fact_key(fold, number);' 'struct slice fact_key = make_fact_key(fold, 0);'
 
     # Facts.
