@@ -18,12 +18,10 @@ BEGIN
         RETURN 'stale';
     END IF;
     before := waybill_data.comparable_document(the_order);
-    DELETE FROM waybill_data.boxes WHERE order_key = the_order;
-    DELETE FROM waybill_data.tracking_events WHERE order_key = the_order;
-    DELETE FROM waybill_data.documents WHERE order_key = the_order;
-    DELETE FROM waybill_data.order_changes WHERE order_key = the_order;
     DELETE FROM waybill_data.orders WHERE order_key = the_order;
-    PERFORM waybill_data.write_states(new_orders, orders, new_boxes, boxes, new_events, events, documents, order_changes, new_manifests, manifests, feed, moved);
+    -- Those of its boxes go as those of an order that moved do.
+    PERFORM waybill_data.write_states(new_orders, orders, new_boxes, boxes, new_events, events, documents, order_changes, new_manifests, manifests, feed,
+                                      the_order || moved);
     IF before IS NOT DISTINCT FROM waybill_data.comparable_document(the_order) THEN
         RETURN 'unchanged';
     END IF;
