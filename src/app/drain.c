@@ -1,7 +1,7 @@
 #include "app/drain.h"
 
 #include "app/commit.h"
-#include "app/ingest.h"
+#include "app/read_delivery.h"
 #include "base/condition.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -53,7 +53,7 @@ static struct delivery *read_event(const struct drain *drain, const struct spool
         .quarantine_max = INT64_MAX,
     };
     const struct reading_context *context = settings_reading(drain->settings, event->source);
-    return ingest_read(delivery, provider, context, arena) != INGEST_NO_MEMORY ? delivery : NULL;
+    return read_delivery(delivery, provider, context, arena) != READ_NO_MEMORY ? delivery : NULL;
 }
 
 /* Keeps those that could be read; the others stay in the spool. */

@@ -1,7 +1,7 @@
 #include "app/explain.h"
 
 #include "adapter/json.h"
-#include "app/ingest.h"
+#include "app/read_delivery.h"
 #include "app/validator.h"
 #include "base/hex.h"
 #include "base/limits.h"
@@ -175,16 +175,20 @@ static void put_claim(struct json_writer *writer, const struct fold_claim *claim
     }
 }
 
-/* What tells several of one fact apart. */
+static void add_document_item(struct strbuf *out, struct slice kind, struct slice url) {
+    strbuf_add_slice(out, kind);
+    strbuf_add_char(out, ' ');
+    strbuf_add_slice(out, url);
+}
+
+/* The item of struct told_claim. */
 static void add_item(struct strbuf *out, const struct fold_claim *claim) {
     char hex[2 * sizeof(claim->event_key->bytes) + 1];
     if (claim->fact == FACT_EVENT) {
         hex_encode(claim->event_key->bytes, sizeof(claim->event_key->bytes), hex);
         strbuf_add_cstr(out, hex);
     } else if (claim->fact == FACT_DOCUMENT) {
-        strbuf_add_slice(out, claim->document->kind);
-        strbuf_add_char(out, ' ');
-        strbuf_add_slice(out, claim->document->url);
+        add_document_item(out, claim->document->kind, claim->document->url);
     }
 }
 
@@ -245,10 +249,10 @@ static bool read_told(struct explainer *explainer, const struct store_told *told
     if (arena == NULL) {
         return false;
     }
-    enum ingest_reading reading = ingest_read(
+    enum read_result reading = read_delivery(
         &delivery, provider, settings_reading(explainer->settings, told->source), arena);
-    bool ok = reading != INGEST_NO_MEMORY;
-    *unreadable = reading != INGEST_READ || delivery.reading != READING_APPLIED ||
+    bool ok = reading != READ_NO_MEMORY;
+    *unreadable = reading != READ_DONE || delivery.reading != READING_APPLIED ||
                   !delivery.has_order || !uuid_eq(&delivery.order, &explainer->explanation->order);
     if (ok && !*unreadable) {
         ok = collect_claims(explainer, told, &delivery, arena);
@@ -549,9 +553,7 @@ static void put_documents(struct json_writer *writer, const struct explainer *ex
         if (!uuid_eq(&document->box_key, &box->key)) {
             continue;
         }
-        strbuf_add_slice(&item, document->kind);
-        strbuf_add_char(&item, ' ');
-        strbuf_add_slice(&item, document->url);
+        add_document_item(&item, document->kind, document->url);
         const struct stated stated = {
             .fact = FACT_DOCUMENT, .box_id = box->box_id, .item = strbuf_slice(&item)};
         begin_fact(writer, &stated);

@@ -21,20 +21,4 @@ void ingest_free(struct ingest *ingest);
 void ingest_handle(void *context, struct exchange *exchange);
 void ingest_late(void *context, struct exchange *exchange, struct http_answer *answer);
 
-/*
- * Reads the body of DELIVERY as PROVIDER's, as CONTEXT says: its source, owners, body and times are
- * set. Parses,
- * lets the provider read, derives content and identities; what the delivery says lives in ARENA.
- * Shared with replay.
- */
-enum ingest_reading {
-    INGEST_READ,     /* delivery->reading says what it is */
-    INGEST_NOT_JSON, /* the delivery is quarantined, its detail says where and why */
-    INGEST_NO_MEMORY,
-};
-MUST_CHECK enum ingest_reading ingest_read(struct delivery *delivery,
-                                           const struct provider *provider,
-                                           const struct reading_context *context,
-                                           struct arena *arena);
-
 #endif

@@ -1,6 +1,6 @@
 #include "app/replay.h"
 
-#include "app/ingest.h"
+#include "app/read_delivery.h"
 #include "base/limits.h"
 
 #include <stdlib.h>
@@ -39,8 +39,8 @@ static bool reread_one(struct reread *reread, const struct store_delivery *store
                                   .order_provider = stored->provider,
                                   .body = stored->body,
                                   .received_at = stored->received_at};
-    bool ok = ingest_read(delivery, provider, settings_reading(reread->settings, stored->source),
-                          reread->arena) == INGEST_READ &&
+    bool ok = read_delivery(delivery, provider, settings_reading(reread->settings, stored->source),
+                            reread->arena) == READ_DONE &&
               delivery->reading == READING_APPLIED;
     return ok && delivery->has_order &&
            memcmp(&delivery->order, &reread->order, sizeof(reread->order)) == 0;
@@ -229,7 +229,7 @@ static bool replay_unapplied(struct store *store, const struct source *source,
         .tracking_url_template = source->tracking_url,
         .received_at = stored->received_at,
     };
-    if (ingest_read(&delivery, source->provider, &source->reading, arena) == INGEST_NO_MEMORY) {
+    if (read_delivery(&delivery, source->provider, &source->reading, arena) == READ_NO_MEMORY) {
         return err_set(err, ERR_MEMORY, "out of memory");
     }
     set_detail(result,

@@ -9,7 +9,7 @@
 
 #include "../unit/changes_dump.h"
 #include "adapter/json.h"
-#include "app/ingest.h"
+#include "app/read_delivery.h"
 #include "domain/provider.h"
 #include "engine/delivery.h"
 
@@ -19,7 +19,7 @@
 struct reading_done {
     struct arena *arena;
     struct delivery delivery;
-    enum ingest_reading result;
+    enum read_result result;
     struct strbuf dump;
 };
 
@@ -36,8 +36,8 @@ static void read_body(const struct provider *provider, struct slice body,
                                                .received_at = TIMESTAMP_MIN}};
     static const struct reading_context no_options = {.zone = NULL};
     REQUIRE(done->arena);
-    done->result = ingest_read(&done->delivery, provider, &no_options, done->arena);
-    REQUIRE(done->result != INGEST_NO_MEMORY);
+    done->result = read_delivery(&done->delivery, provider, &no_options, done->arena);
+    REQUIRE(done->result != READ_NO_MEMORY);
     dump_changes(&done->delivery.changes, done->delivery.reading, &done->dump);
     REQUIRE(!strbuf_failed(&done->dump));
 }
@@ -186,7 +186,7 @@ static void check_bounds(const struct reading_done *done) {
     check_text(c->detail, LIMIT_TEXT);
     bool ignored = slice_starts_with(c->detail, SLICE_OF("ignored: "));
     REQUIRE(quarantined ? c->detail.len > 0 && !ignored : c->detail.len == 0 || ignored);
-    REQUIRE(done->result == INGEST_READ || quarantined);
+    REQUIRE(done->result == READ_DONE || quarantined);
     /* RFC 9562: version 8, variant 10. */
     REQUIRE(done->delivery.id.bytes[6] >> 4 == 8 && done->delivery.id.bytes[8] >> 6 == 2);
     if (done->delivery.reading == READING_APPLIED)

@@ -8,7 +8,7 @@
 #ifndef TESTS_FOLD_BODIES_H
 #define TESTS_FOLD_BODIES_H
 
-#include "app/ingest.h"
+#include "app/read_delivery.h"
 #include "domain/provider.h"
 #include "fold_world.h"
 
@@ -42,11 +42,11 @@ static inline bool read_webhook(const struct provider *provider, struct slice bo
                                   .order_provider = provider->name,
                                   .tracking_url_template = SLICE("https://t/{tracking_number}"),
                                   .body = body};
-    enum ingest_reading reading = ingest_read(delivery, provider, &FOLD_NO_OPTIONS, arena);
-    if (reading == INGEST_NO_MEMORY) {
+    enum read_result reading = read_delivery(delivery, provider, &FOLD_NO_OPTIONS, arena);
+    if (reading == READ_NO_MEMORY) {
         fold_fail("out of memory");
     }
-    return reading == INGEST_READ && delivery->reading == READING_APPLIED;
+    return reading == READ_DONE && delivery->reading == READING_APPLIED;
 }
 
 /* ---- walking through canonical JSON ---- */

@@ -22,6 +22,7 @@
 #include "adapter/crypto.h"
 #include "app/ingest.h"
 #include "app/query.h"
+#include "app/read_delivery.h"
 #include "app/settings.h"
 #include "base/hex.h"
 #include "base/limits.h"
@@ -203,7 +204,7 @@ static bool read_case(const struct golden_case *c, const struct stored_state *st
                                   .order_provider = c->provider->name,
                                   .headers = SLICE("{}"),
                                   .body = strbuf_slice(&c->body)};
-    return ingest_read(delivery, c->provider, &NO_OPTIONS, arena) != INGEST_NO_MEMORY &&
+    return read_delivery(delivery, c->provider, &NO_OPTIONS, arena) != READ_NO_MEMORY &&
            fold_case(delivery, stored, arena, params);
 }
 
@@ -280,8 +281,8 @@ static void test_folding_into_what_is_stored(void **state) {
                                     .order_provider = c->provider->name,
                                     .body = strbuf_slice(&c->body)};
         assert_non_null(arena);
-        assert_int_not_equal(ingest_read(&delivery, c->provider, &NO_OPTIONS, arena),
-                             INGEST_NO_MEMORY);
+        assert_int_not_equal(read_delivery(&delivery, c->provider, &NO_OPTIONS, arena),
+                             READ_NO_MEMORY);
         if (delivery.reading == READING_APPLIED) {
             struct delivery *const batch[] = {&delivery};
             fold_commit(&db, batch, 1);
