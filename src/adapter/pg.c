@@ -396,17 +396,13 @@ static void null_column(struct pg_rows *rows, uint32_t type) {
     strbuf_add_be32(&rows->params->data, UINT32_MAX);
 }
 
-void pg_col_text_as(struct pg_rows *rows, uint32_t type, struct slice text) {
+void pg_col_text(struct pg_rows *rows, uint32_t type, struct slice text) {
     if (text.len == 0) {
         null_column(rows, type);
         return;
     }
     column(rows, type, text.len);
     strbuf_add_slice(&rows->params->data, text);
-}
-
-void pg_col_text(struct pg_rows *rows, struct slice text) {
-    pg_col_text_as(rows, OID_TEXT, text);
 }
 
 void pg_col_bytea(struct pg_rows *rows, struct slice bytes) {

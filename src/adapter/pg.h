@@ -90,9 +90,9 @@ void pg_rows_end(struct pg_rows *rows);
 /* What is to be written cannot be made: the statement fails for lack of memory. */
 void pg_rows_fail(struct pg_rows *rows);
 void pg_params_fail(struct pg_params *params);
-void pg_col_text(struct pg_rows *rows, struct slice text);
-/* The same of a type whose binary form is its text: json, varchar, an enum; TYPE is its oid. */
-void pg_col_text_as(struct pg_rows *rows, uint32_t type, struct slice text);
+/* TYPE is the oid of text or of another type whose binary form is its text: json, varchar, an enum.
+ */
+void pg_col_text(struct pg_rows *rows, uint32_t type, struct slice text);
 void pg_col_bytea(struct pg_rows *rows, struct slice bytes); /* empty is an empty value, not null */
 void pg_col_bool(struct pg_rows *rows, bool value);
 void pg_col_null(struct pg_rows *rows, uint32_t type);

@@ -15,12 +15,6 @@ struct fold {
     bool failed;
 };
 
-static void mark_changed(enum row_state *row) {
-    if (*row == ROW_STORED) {
-        *row = ROW_CHANGED;
-    }
-}
-
 /* ---- keys ---- */
 
 static struct slice keep_key(struct fold *fold) {
@@ -47,6 +41,16 @@ static struct slice make_status_key(struct fold *fold, const struct status_repor
 
 static bool wins(struct slice key, struct slice held) {
     return held.data == NULL || slice_cmp(key, held) > 0;
+}
+
+/* Whether KEY wins the register HELD of ROW; the register has it then. */
+static bool takes(struct slice *held, struct slice key, enum row_state *row) {
+    if (!wins(key, *held)) {
+        return false;
+    }
+    *held = key;
+    mark_changed(row);
+    return true;
 }
 
 static void show_claim(struct fold *fold, const struct fold_claim *claim) {
@@ -97,13 +101,9 @@ static void fold_value(struct fold *fold, const struct holder *holder, enum fact
     }
     show_claim(fold, &(struct fold_claim){
                          .fact = fact, .box_id = holder->box_id, .key = key, .value = &said});
-    if (row->rule == RULE_LATEST) {
-        struct slice *held_key = &holder->registers->keys[row->number];
-        if (!wins(key, *held_key)) {
-            return;
-        }
-        *held_key = key;
-        mark_changed(holder->row);
+    if (row->rule == RULE_LATEST &&
+        !takes(&holder->registers->keys[row->number], key, holder->row)) {
+        return;
     }
     if (!is_same(fold, holder, fact, &said)) {
         mark_changed(holder->row);
@@ -129,13 +129,10 @@ static void fold_values(struct fold *fold, const struct holder *holder, enum fac
 static void fold_own_status(struct fold *fold, const struct status_report *report) {
     struct order_state *order = fold->order;
     struct slice key = make_status_key(fold, report, true, 0);
-    struct slice *held_key = &order->registers.keys[REGISTER_OWN_STATUS];
     show_claim(fold, &(struct fold_claim){.fact = FACT_OWN_STATUS, .key = key, .report = report});
-    if (!wins(key, *held_key)) {
+    if (!takes(&order->registers.keys[REGISTER_OWN_STATUS], key, &order->row)) {
         return;
     }
-    *held_key = key;
-    mark_changed(&order->row);
     /* What else a status changes is seen in what the order shows. */
     order->changed =
         order->changed || !slice_eq(order->own_provider_status, report->provider_status);
@@ -147,11 +144,8 @@ static void fold_own_status(struct fold *fold, const struct status_report *repor
 
 static void fold_box_list(struct fold *fold, const struct order_change *change, struct slice key) {
     struct order_state *order = fold->order;
-    struct slice *held_key = &order->registers.keys[REGISTER_BOX_LIST];
     show_claim(fold, &(struct fold_claim){.fact = FACT_BOX_LIST, .key = key, .box_list = change});
-    if (wins(key, *held_key)) {
-        *held_key = key;
-        mark_changed(&order->row);
+    if (takes(&order->registers.keys[REGISTER_BOX_LIST], key, &order->row)) {
         order->box_list = change->box_list;
         order->box_list_count = change->box_list_count;
     }
@@ -243,12 +237,9 @@ static void fold_shipped(struct fold *fold, struct box_state *box, int64_t at, b
 }
 
 static void fold_delivered(struct fold *fold, struct box_state *box, int64_t at, struct slice key) {
-    struct slice *held_key = &box->registers.keys[REGISTER_DELIVERED_AT];
     show_claim(fold, &(struct fold_claim){
                          .fact = FACT_DELIVERED_AT, .box_id = box->box_id, .key = key, .at = at});
-    if (wins(key, *held_key)) {
-        *held_key = key;
-        mark_changed(&box->row);
+    if (takes(&box->registers.keys[REGISTER_DELIVERED_AT], key, &box->row)) {
         fold->order->changed = fold->order->changed || box->delivered_at != at;
         box->delivered_at = at;
     }
@@ -279,12 +270,9 @@ static void fold_times_of_status(struct fold *fold, struct box_state *box,
 static void fold_status(struct fold *fold, struct box_state *box,
                         const struct status_report *report, size_t change, struct slice fact_key) {
     struct slice key = make_status_key(fold, report, false, change);
-    struct slice *held_key = &box->registers.keys[REGISTER_STATUS];
     show_claim(fold, &(struct fold_claim){
                          .fact = FACT_STATUS, .box_id = box->box_id, .key = key, .report = report});
-    if (wins(key, *held_key)) {
-        *held_key = key;
-        mark_changed(&box->row);
+    if (takes(&box->registers.keys[REGISTER_STATUS], key, &box->row)) {
         /* Status, detail and time are seen in what the box shows. */
         fold->order->changed = fold->order->changed ||
                                !slice_eq(box->status.provider_status, report->provider_status) ||
@@ -372,12 +360,11 @@ static struct event_state *event_of(struct fold *fold, const struct uuid *key,
 }
 
 static void set_event_status(struct fold *fold, struct event_state *event,
-                             const struct tracking_event *said, struct slice key) {
+                             const struct tracking_event *said) {
     fold->order->changed = fold->order->changed || event->occurred_at != said->occurred_at ||
                            event->status != said->status ||
                            !slice_eq(event->detail, said->detail) ||
                            !slice_eq(event->provider_status, said->provider_status);
-    event->registers.keys[REGISTER_EVENT] = key;
     event->delivery = *fold->base.delivery;
     event->occurred_at = said->occurred_at;
     event->status = said->status;
@@ -404,8 +391,8 @@ static void fold_numbered_event(struct fold *fold, struct event_state *event,
     }
     mark_changed(&event->row);
     /* What the members had is gone, keys included. */
-    event->registers = (struct registers){.keys = {SLICE_EMPTY}};
-    set_event_status(fold, event, said, key);
+    event->registers = (struct registers){.keys = {[REGISTER_EVENT] = key}};
+    set_event_status(fold, event, said);
     set_event_location(fold, event, said->location);
     set_event_message(fold, event, said->message);
     event->previous_status = said->previous_status;
@@ -415,21 +402,14 @@ static void fold_numbered_event(struct fold *fold, struct event_state *event,
 /* Whether KEY sets the register NUMBER to SAID, which says something. */
 static bool takes_member(struct event_state *event, enum event_register number, struct slice said,
                          struct slice key) {
-    struct slice *held_key = &event->registers.keys[number];
-    if (said.len == 0 || !wins(key, *held_key)) {
-        return false;
-    }
-    *held_key = key;
-    mark_changed(&event->row);
-    return true;
+    return said.len > 0 && takes(&event->registers.keys[number], key, &event->row);
 }
 
 /* Of several webhooks that report one happening each member is of the greatest key that says it. */
 static void fold_happening(struct fold *fold, struct event_state *event,
                            const struct tracking_event *said, struct slice key) {
-    if (wins(key, event->registers.keys[REGISTER_EVENT])) {
-        mark_changed(&event->row);
-        set_event_status(fold, event, said, key);
+    if (takes(&event->registers.keys[REGISTER_EVENT], key, &event->row)) {
+        set_event_status(fold, event, said);
     }
     if (takes_member(event, REGISTER_EVENT_LOCATION, said->location, key)) {
         set_event_location(fold, event, said->location);
@@ -544,10 +524,7 @@ bool fold_manifest(struct manifest_state *manifest, const struct changes *change
     struct fold fold;
     fold_begin(&fold, changes, delivery, arena);
     struct slice key = make_fact_key(&fold, 0);
-    struct slice *held_key = &manifest->registers.keys[REGISTER_MANIFEST];
-    if (wins(key, *held_key)) {
-        *held_key = key;
-        mark_changed(&manifest->row);
+    if (takes(&manifest->registers.keys[REGISTER_MANIFEST], key, &manifest->row)) {
         manifest->manifest = changes->manifest;
     }
     strbuf_free(&fold.scratch);

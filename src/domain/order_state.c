@@ -23,6 +23,21 @@ static void init_shown(struct shown_order *shown) {
                                   .last_event_at = TIMESTAMP_NONE};
 }
 
+void mark_changed(enum row_state *row) {
+    if (*row == ROW_STORED) {
+        *row = ROW_CHANGED;
+    }
+}
+
+void box_summaries_init(struct box_summary summaries[STATUS_COUNT]) {
+    for (size_t i = 0; i < STATUS_COUNT; i++) {
+        summaries[i] = (struct box_summary){.status_at = TIMESTAMP_NONE,
+                                            .shipped_at = TIMESTAMP_NONE,
+                                            .delivered_at = TIMESTAMP_NONE,
+                                            .last_moved_at = TIMESTAMP_NONE};
+    }
+}
+
 bool has_moved(const struct order_state *order) {
     return order->values[FACT_MOVED_TO].text.len > 0;
 }
@@ -36,12 +51,7 @@ void order_state_init(struct order_state *order) {
     init_values(order->values, SUBJECT_ORDER);
     init_shown(&order->stored);
     init_shown(&order->shown);
-    for (size_t i = 0; i < STATUS_COUNT; i++) {
-        order->others[i] = (struct box_summary){.status_at = TIMESTAMP_NONE,
-                                                .shipped_at = TIMESTAMP_NONE,
-                                                .delivered_at = TIMESTAMP_NONE,
-                                                .last_moved_at = TIMESTAMP_NONE};
-    }
+    box_summaries_init(order->others);
 }
 
 void box_state_init(struct box_state *box) {

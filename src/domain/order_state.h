@@ -23,6 +23,8 @@ enum row_state {
     ROW_STORED,  /* as it is stored */
     ROW_CHANGED, /* stored, and differs by now */
 };
+/* A row that is stored differs from now on. */
+void mark_changed(enum row_state *row);
 
 /* A status as users see it. */
 struct shown_status {
@@ -170,6 +172,7 @@ struct order_state {
 bool has_moved(const struct order_state *order);
 
 /* States that say nothing. */
+void box_summaries_init(struct box_summary summaries[STATUS_COUNT]);
 void order_state_init(struct order_state *order);
 void box_state_init(struct box_state *box);
 void event_state_init(struct event_state *event);

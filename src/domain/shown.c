@@ -161,8 +161,8 @@ static bool show_box(struct box_state *box, const struct sorted_list *list, stru
     box->shown = shown;
     box->shown_url = url;
     box->reported = box->removed ? reported : nothing;
-    if (differs && box->row == ROW_STORED) {
-        box->row = ROW_CHANGED;
+    if (differs) {
+        mark_changed(&box->row);
     }
     return differs;
 }
@@ -386,12 +386,7 @@ static void drop_boxes(struct order_state *order) {
     order->events = (struct uuid_map){.count = 0};
     order->documents = (struct uuid_map){.count = 0};
     order->order_changes = NULL;
-    for (size_t i = 0; i < STATUS_COUNT; i++) {
-        order->others[i] = (struct box_summary){.status_at = TIMESTAMP_NONE,
-                                                .shipped_at = TIMESTAMP_NONE,
-                                                .delivered_at = TIMESTAMP_NONE,
-                                                .last_moved_at = TIMESTAMP_NONE};
-    }
+    box_summaries_init(order->others);
     order->span_is_lost = true;
     order->others_first = TIMESTAMP_NONE;
     order->others_last = TIMESTAMP_NONE;

@@ -356,14 +356,19 @@ static void put_list(struct pg_rows *out, const struct order_state *order) {
     }
 }
 
+/* Frees BYTES. */
+static void put_bytes(struct pg_rows *out, struct strbuf *bytes) {
+    pg_col_bytea(out, strbuf_slice(bytes));
+    if (strbuf_failed(bytes)) {
+        pg_rows_fail(out);
+    }
+    strbuf_free(bytes);
+}
+
 static void put_registers(struct pg_rows *out, const struct registers *registers) {
     struct strbuf bytes = STRBUF_INIT((size_t)REGISTERS_MAX * LIMIT_REGISTER_KEY);
     registers_encode(registers, &bytes);
-    pg_col_bytea(out, strbuf_slice(&bytes));
-    if (strbuf_failed(&bytes)) {
-        pg_rows_fail(out);
-    }
-    strbuf_free(&bytes);
+    put_bytes(out, &bytes);
 }
 
 /* As a rule one webhook said all that a row of the history has: then the one key is enough, and its
@@ -392,11 +397,7 @@ static void put_event_registers(struct pg_rows *out, const struct event_state *e
         strbuf_add_char(&bytes, EVENT_HAS_KEYS);
         registers_encode(&event->registers, &bytes);
     }
-    pg_col_bytea(out, strbuf_slice(&bytes));
-    if (strbuf_failed(&bytes)) {
-        pg_rows_fail(out);
-    }
-    strbuf_free(&bytes);
+    put_bytes(out, &bytes);
 }
 
 static const void *member_of(const struct column *column, const void *row) {
@@ -434,7 +435,7 @@ static void put_column(struct pg_rows *out, const struct column *column, uint32_
         pg_col_uuid(out, uuid_eq(member, &nothing) ? NULL : ((const struct uuid *)member)->bytes);
         break;
     case COLUMN_TEXT:
-        pg_col_text_as(out, type, is_digest(column, row) ? SLICE_EMPTY : *text);
+        pg_col_text(out, type, is_digest(column, row) ? SLICE_EMPTY : *text);
         break;
     case COLUMN_BYTES:
         pg_col_bytea(out, *text);
@@ -467,7 +468,7 @@ static void put_column(struct pg_rows *out, const struct column *column, uint32_
         break;
     case COLUMN_STATUS: {
         enum status status = *(const enum status *)member;
-        pg_col_text_as(out, type, status < STATUS_COUNT ? status_name(status) : SLICE_EMPTY);
+        pg_col_text(out, type, status < STATUS_COUNT ? status_name(status) : SLICE_EMPTY);
         break;
     }
     case COLUMN_WORDS:

@@ -41,6 +41,18 @@ static bool fail_row(const struct states *states, struct err *err) {
     return false;
 }
 
+/* Reads VALUE, a row of the table KIND, into ROW. */
+static bool load_row(const struct states *states, enum row_kind kind, struct slice value, void *row,
+                     struct err *err) {
+    return shape_decode(&states->shapes[kind], value, row, states->arena) || fail_row(states, err);
+}
+
+/* Adds ITEM to MAP. */
+static bool keep_row(const struct states *states, struct uuid_map *map, void *item,
+                     struct err *err) {
+    return uuid_map_add(map, item, states->arena) || err_set(err, ERR_MEMORY, "out of memory");
+}
+
 /* A JSON text in quotes, as a digest of JSON comes. */
 static void unquote(struct slice *text) {
     if (text->len >= 2 && text->data[0] == '"') {
@@ -65,8 +77,8 @@ static bool load_order(struct states *states, struct slice value, struct err *er
         return err_set(err, ERR_MEMORY, "out of memory");
     }
     order_state_init(order);
-    if (!shape_decode(&states->shapes[ROWS_ORDERS], value, order, states->arena)) {
-        return fail_row(states, err);
+    if (!load_row(states, ROWS_ORDERS, value, order, err)) {
+        return false;
     }
     order->row = ROW_STORED;
     order->stored = order->shown;
@@ -75,8 +87,7 @@ static bool load_order(struct states *states, struct slice value, struct err *er
         unquote(&order->values[FACT_DESTINATION].text);
         order->digests = digests_of(SUBJECT_ORDER, order->values);
     }
-    return uuid_map_add(&states->orders, order, states->arena) ||
-           err_set(err, ERR_MEMORY, "out of memory");
+    return keep_row(states, &states->orders, order, err);
 }
 
 /* The order of a row that came behind it; NULL is a fault of the database's. */
@@ -96,8 +107,8 @@ static bool load_box(struct states *states, struct slice value, struct err *err)
         return err_set(err, ERR_MEMORY, "out of memory");
     }
     box_state_init(box);
-    if (!shape_decode(&states->shapes[ROWS_BOXES], value, box, states->arena)) {
-        return fail_row(states, err);
+    if (!load_row(states, ROWS_BOXES, value, box, err)) {
+        return false;
     }
     box->row = ROW_STORED;
     box->removed = box->reported.status < STATUS_COUNT;
@@ -114,8 +125,7 @@ static bool load_box(struct states *states, struct slice value, struct err *err)
         box->digests = digests_of(SUBJECT_BOX, box->values);
     }
     struct order_state *order = owner_of(states, &box->order_key, err);
-    return order != NULL && (uuid_map_add(&order->boxes, box, states->arena) ||
-                             err_set(err, ERR_MEMORY, "out of memory"));
+    return order != NULL && keep_row(states, &order->boxes, box, err);
 }
 
 static bool load_event(struct states *states, struct slice value, struct err *err) {
@@ -124,15 +134,14 @@ static bool load_event(struct states *states, struct slice value, struct err *er
         return err_set(err, ERR_MEMORY, "out of memory");
     }
     event_state_init(event);
-    if (!shape_decode(&states->shapes[ROWS_EVENTS], value, event, states->arena)) {
-        return fail_row(states, err);
+    if (!load_row(states, ROWS_EVENTS, value, event, err)) {
+        return false;
     }
     event->row = ROW_STORED;
     event->stored_occurred_at = event->occurred_at;
     event->message_is_digest = states->digests && event->message.len > 0;
     struct order_state *order = owner_of(states, &event->order_key, err);
-    return order != NULL && (uuid_map_add(&order->events, event, states->arena) ||
-                             err_set(err, ERR_MEMORY, "out of memory"));
+    return order != NULL && keep_row(states, &order->events, event, err);
 }
 
 static bool load_document(struct states *states, struct slice value, struct err *err) {
@@ -140,13 +149,12 @@ static bool load_document(struct states *states, struct slice value, struct err 
     if (document == NULL) {
         return err_set(err, ERR_MEMORY, "out of memory");
     }
-    if (!shape_decode(&states->shapes[ROWS_DOCUMENTS], value, document, states->arena)) {
-        return fail_row(states, err);
+    if (!load_row(states, ROWS_DOCUMENTS, value, document, err)) {
+        return false;
     }
     document->row = ROW_STORED;
     struct order_state *order = owner_of(states, &document->order_key, err);
-    return order != NULL && (uuid_map_add(&order->documents, document, states->arena) ||
-                             err_set(err, ERR_MEMORY, "out of memory"));
+    return order != NULL && keep_row(states, &order->documents, document, err);
 }
 
 static bool load_order_change(struct states *states, struct slice value, struct err *err) {
@@ -154,8 +162,8 @@ static bool load_order_change(struct states *states, struct slice value, struct 
     if (row == NULL) {
         return err_set(err, ERR_MEMORY, "out of memory");
     }
-    if (!shape_decode(&states->shapes[ROWS_ORDER_CHANGES], value, row, states->arena)) {
-        return fail_row(states, err);
+    if (!load_row(states, ROWS_ORDER_CHANGES, value, row, err)) {
+        return false;
     }
     struct order_state *order = owner_of(states, &row->order_key, err);
     if (order != NULL) {
@@ -170,12 +178,11 @@ static bool load_manifest(struct states *states, struct slice value, struct err 
     if (manifest == NULL) {
         return err_set(err, ERR_MEMORY, "out of memory");
     }
-    if (!shape_decode(&states->shapes[ROWS_MANIFESTS], value, manifest, states->arena)) {
-        return fail_row(states, err);
+    if (!load_row(states, ROWS_MANIFESTS, value, manifest, err)) {
+        return false;
     }
     manifest->row = ROW_STORED;
-    return uuid_map_add(&states->manifests, manifest, states->arena) ||
-           err_set(err, ERR_MEMORY, "out of memory");
+    return keep_row(states, &states->manifests, manifest, err);
 }
 
 static bool load_summary(struct states *states, struct slice value, struct err *err) {
@@ -234,7 +241,7 @@ bool fold_delivery(struct order_state *order, const struct delivery *delivery,
 static void see_order(struct order_state *order, const struct delivery *delivery) {
     if (order->first_seen_at == TIMESTAMP_NONE || delivery->received_at < order->first_seen_at) {
         order->first_seen_at = delivery->received_at;
-        order->row = order->row == ROW_STORED ? ROW_CHANGED : order->row;
+        mark_changed(&order->row);
         order->changed = true;
     }
 }
@@ -314,7 +321,7 @@ bool states_show(struct states *states, const int64_t *positions, size_t count, 
             order->updated_at = stamped_at;
         }
         if (changed || order_differs(order)) {
-            order->row = order->row == ROW_STORED ? ROW_CHANGED : order->row;
+            mark_changed(&order->row);
             order->writes++;
         }
     }

@@ -30,10 +30,10 @@ static void end(struct pg_params *params, struct pg_rows *rows) {
 static const uint8_t head[] = {0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0x47, 0x11, 0, 0, 0, 1, 0, 0, 0, 1};
 
 static void put_text(struct pg_rows *rows) {
-    pg_col_text(rows, SLICE_OF("ab"));
+    pg_col_text(rows, 25, SLICE_OF("ab"));
 }
 static void put_empty_text(struct pg_rows *rows) {
-    pg_col_text(rows, SLICE_EMPTY);
+    pg_col_text(rows, 25, SLICE_EMPTY);
 }
 static void put_empty_bytea(struct pg_rows *rows) {
     pg_col_bytea(rows, SLICE_EMPTY);
@@ -42,10 +42,10 @@ static void put_null(struct pg_rows *rows) {
     pg_col_null(rows, 17);
 }
 static void put_json(struct pg_rows *rows) {
-    pg_col_text_as(rows, 114, SLICE_OF("{}"));
+    pg_col_text(rows, 114, SLICE_OF("{}"));
 }
 static void put_no_json(struct pg_rows *rows) {
-    pg_col_text_as(rows, 114, SLICE_EMPTY);
+    pg_col_text(rows, 114, SLICE_EMPTY);
 }
 static void put_true(struct pg_rows *rows) {
     pg_col_bool(rows, true);
@@ -213,8 +213,8 @@ static void what_is_written_is_read_again(void **state) {
     struct slice value;
     (void)state;
     begin(&params, &rows);
-    pg_col_text(&rows, SLICE_OF("ab"));
-    pg_col_text(&rows, SLICE_EMPTY);
+    pg_col_text(&rows, 25, SLICE_OF("ab"));
+    pg_col_text(&rows, 25, SLICE_EMPTY);
     pg_col_bytea(&rows, SLICE_EMPTY);
     pg_col_bool(&rows, true);
     pg_col_int2(&rows, -2);
