@@ -43,7 +43,7 @@ struct slice http_param(const struct http_params *params, const char *name) {
     return param(params, slice_from_cstr(name));
 }
 
-/* The meta-variable of the header NAME, in TEXT; empty for what is no name of one. */
+/* The meta-variable of the header NAME, in TEXT; empty when NAME cannot be a header's. */
 static struct slice variable_of(struct slice name, char text[NAME_MAX_LEN + 6]) {
     static const struct slice prefix = SLICE("HTTP_");
     size_t len = prefix.len;

@@ -18,7 +18,7 @@ struct http_params {
 
 /* The value of the meta-variable NAME; empty when absent. One that is there twice with different
  * values (a header with '-' and one with '_' in its name, a login from two places) counts as
- * absent: nobody knows which of them is the server's. */
+ * absent: the server's value cannot be told from a client's. */
 struct slice http_param(const struct http_params *params, const char *name);
 /* The request header NAME ("X-CrossBorderly-Signature"), looked up as
  * HTTP_X_CROSSBORDERLY_SIGNATURE; Content-Type and Content-Length as CONTENT_TYPE and

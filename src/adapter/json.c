@@ -196,7 +196,8 @@ static size_t number_len(struct slice text) {
     return len;
 }
 
-/* A number in the place of a key is none of ours: it stays what it is, which no parser takes. */
+/* A number in the place of a key stays what it is: no parser takes that, and the body is refused.
+ */
 static bool is_key(struct slice behind) {
     size_t at = 0;
     while (at < behind.len && strchr(" \t\r\n", behind.data[at]) != NULL) {

@@ -260,7 +260,7 @@ bool zone_parse(struct slice name, struct slice file, struct arena *arena, struc
                 const char **flaw) {
     struct cursor cursor = {.rest = file};
     char version;
-    *flaw = "is no zone file (RFC 8536)";
+    *flaw = "is not a zone file (RFC 8536)";
     *zone = (struct zone){.name = name};
     struct block block = take_header(&cursor, &version);
     if (cursor.failed) {

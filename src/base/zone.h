@@ -25,7 +25,7 @@ struct zone {
 
 /*
  * The zone of the TZif file FILE (version 2 or later), in ARENA; NAME is the caller's and must live
- * as long. False without memory, with *flaw NULL, and for a file that is none, with *flaw saying
+ * as long. False without memory, with *flaw NULL, and for a file of another form, with *flaw saying
  * what is wrong.
  */
 MUST_CHECK bool zone_parse(struct slice name, struct slice file, struct arena *arena,

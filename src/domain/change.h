@@ -123,7 +123,7 @@ struct changes {
     /* Set by reader_end() (domain/fields.h) alone. Known of every READING_APPLIED. */
     bool live_known, live;
     /* For READING_QUARANTINED: the JSON path and what is wrong with it. Otherwise "ignored: " and
-     * the paths of the optional fields that were of no use; empty when there are none. Never a
+     * the paths of the optional fields that were of no use; empty when all were read. Never a
      * value of the sender's. */
     struct slice detail;
 
@@ -132,7 +132,7 @@ struct changes {
     int64_t number;     /* the sender's own number of the webhook (Shipup's id); 0: it has none */
     struct slice order_id; /* empty: a manifest, which belongs to no order */
     /* The id of the provisional order in whose place ORDER_ID stands, of the same source: parcels
-     * that came before their order was named. Empty: there is none. */
+     * that came before their order was named. Empty: it has none. */
     struct slice moved_from;
     /* The source whose order it is, and where the document names it; empty: the one that the
      * webhook came to. Whether that may be is the configuration's business. */

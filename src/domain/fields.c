@@ -165,7 +165,7 @@ static bool is_missing(const struct json *value) {
     return json_is_null(value) || (json_is_string(value) && json_is_empty(value));
 }
 
-/* The value at PATH below AT. Notes what stands in the way: a member of a text is none. */
+/* The value at PATH below AT. Notes what stands in the way: a text has no members. */
 static const struct json *value_at(struct reader *r, const struct place *at, const char *path) {
     const struct json *value = json_path(at->value, path);
     char before[128];

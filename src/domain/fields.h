@@ -114,7 +114,7 @@ void event_read(struct reader *r, const struct event_kind *event);
 struct slice text_optional(struct reader *r, const struct place *at, const char *path);
 /* The same on one line: control characters become a space. */
 struct slice line_optional(struct reader *r, const struct place *at, const char *path);
-/* A string; longer than LIMIT_URL is missing: half a link is none. */
+/* A string; one that is longer than LIMIT_URL counts as missing, since half a link is of no use. */
 struct slice url_optional(struct reader *r, const struct place *at, const char *path);
 /* A country: a code of two letters in upper case, anything else as sent. */
 struct slice country_optional(struct reader *r, const struct place *at, const char *path);

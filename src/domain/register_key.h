@@ -23,8 +23,8 @@ struct key_base {
     const struct uuid *delivery;
 };
 
-/* Appends the key of every fact but a status, and of a row of the history. CHANGE tells changes of
- * one delivery apart; it is at most LIMIT_CHANGES. */
+/* Appends the key of every fact but a status, and of a row of the history. CHANGE is the number
+ * of the change in its delivery, at most LIMIT_CHANGES. */
 void fact_key(struct strbuf *out, const struct key_base *base, uint32_t change);
 /* Appends the key of a status. OF_ORDER: an order's own status has only the phases unknown and
  * open, so that the latest word stands. */

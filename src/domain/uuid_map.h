@@ -21,7 +21,7 @@ struct uuid_map {
     size_t slot_count;
 };
 
-/* NULL when there is none. */
+/* The item with KEY; NULL when the map does not have it. */
 void *uuid_map_find(const struct uuid_map *map, const struct uuid *key);
 /* Adds ITEM, whose key is not there yet. False without memory. */
 MUST_CHECK bool uuid_map_add(struct uuid_map *map, void *item, struct arena *arena);

@@ -12,7 +12,7 @@ Row = dict[str, Any]
 
 
 def rows(table: str) -> str:
-    """The SQL of an array of rows of TABLE, from a parameter of JSON; null when there are none."""
+    """The SQL of an array of rows of TABLE, from a parameter of JSON; null without rows."""
     return f"(SELECT array_agg(jsonb_populate_record(NULL::waybill_data.{table}, r)) FROM jsonb_array_elements(%s) r)"
 
 

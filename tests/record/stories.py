@@ -46,7 +46,7 @@ CITIES = ("Berlin", "Quito, EC", "München", "Łódź", "Paris", None)
 
 @dataclass(frozen=True)
 class Teller:
-    """Who tells the story of one order."""
+    """The author of one order's story."""
 
     random: Random
     number: str

@@ -27,7 +27,7 @@ static inline void require_text(const char *what, struct slice subject, struct s
 /* ---- claims ---- */
 
 struct claim {
-    const struct delivery *delivery; /* NULL: there is none */
+    const struct delivery *delivery; /* NULL: nothing was said */
     size_t change;
     const struct status_report *report; /* NULL: of another fact than a status */
     bool of_order;

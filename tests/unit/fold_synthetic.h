@@ -45,7 +45,7 @@ static inline bool says(struct synthesis *synthesis, unsigned percent) {
     return choose_whether(synthesis->choices, percent);
 }
 
-/* Times differ by a microsecond, so that nothing but the whole of them tells them apart. */
+/* Times differ by a microsecond, so that only a comparison of all bytes sees the difference. */
 static inline int64_t choose_time(struct synthesis *synthesis) {
     return INT64_C(1650000000000000) + (int64_t)choose(synthesis->choices, synthesis->style->times);
 }
